@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pods and containers: what they are, what happens to them, what is known of them. This is the
+// folder's public header, with types.h.
+//
+// A create, start, stop or remove is an operation of named steps, written down before its first
+// side effect, so that a crash at any point is finished or undone at the next start.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/context.h"
+#include "base/database.h"
+#include "base/status.h"
+#include "sandbox/types.h"
+
+namespace berth::images {
+class ImageService;
+}
+namespace berth::network {
+class Network;
+struct NetworkStatus;
+}  // namespace berth::network
+namespace berth::runtime {
+class Runtime;
+class RuntimeListener;
+}  // namespace berth::runtime
+
+namespace berth::sandbox {
+
+// Thread safe. Methods marked [blocks] belong on an executor; the others answer from an immutable
+// snapshot. IDs are accepted as unique prefixes; an empty ID matches nothing; an ambiguous prefix
+// is InvalidArgument. Codes beside the usual: NotFound for an unknown pod or container where
+// Status, Create and Start need one; Stop and Remove of unknown ones are OK.
+class Service {
+ public:
+  virtual ~Service() = default;
+
+  // [blocks] Returns the pod's ID: READY, with network. The same name and attempt again joins the
+  // running operation or returns the finished pod.
+  virtual StatusOr<std::string> RunPod(const Context& context, const PodConfig& config,
+                                       const std::string& handler) = 0;
+  // [blocks] Kills all containers, releases the network. Idempotent.
+  virtual Status StopPod(const Context& context, const std::string& id) = 0;
+  // [blocks] Idempotent.
+  virtual Status RemovePod(const Context& context, const std::string& id) = 0;
+  virtual StatusOr<PodStatus> GetPod(const std::string& id) const = 0;
+  virtual std::vector<PodStatus> ListPods(const PodFilter& filter) const = 0;
+
+  // [blocks]
+  virtual StatusOr<std::string> CreateContainer(const Context& context, const std::string& pod_id,
+                                                const ContainerConfig& config) = 0;
+  // [blocks] A failed start leaves the container EXITED with code 128 and reason StartError.
+  virtual Status StartContainer(const Context& context, const std::string& id) = 0;
+  // [blocks] timeout_s 0 kills at once.
+  virtual Status StopContainer(const Context& context, const std::string& id,
+                               int64_t timeout_s) = 0;
+  // [blocks]
+  virtual Status RemoveContainer(const Context& context, const std::string& id) = 0;
+  virtual StatusOr<ContainerStatus> GetContainer(const std::string& id) const = 0;
+  virtual std::vector<ContainerStatus> ListContainers(const ContainerFilter& filter) const = 0;
+
+  // [blocks] All or nothing.
+  virtual Status UpdateResources(const Context& context, const std::string& id,
+                                 const Resources& resources) = 0;
+  // [blocks]
+  virtual Status ReopenLog(const Context& context, const std::string& id) = 0;
+  // [blocks] timeout_s 0: none. DeadlineExceeded once the whole exec is killed. Output beyond 16
+  // MiB less 64 KiB, both streams together, is discarded.
+  virtual StatusOr<ExecSyncResult> ExecSync(const Context& context, const std::string& id,
+                                            const std::vector<std::string>& command,
+                                            int64_t timeout_s) = 0;
+
+  virtual network::NetworkStatus GetNetworkStatus() const = 0;
+};
+
+struct Options {
+  std::string root;   // persistent data
+  std::string state;  // cleared by a reboot; 0700
+  std::string instance = "berth";
+  std::string default_handler = "berth";
+  std::vector<std::string> handler_aliases = {"runc", "crun"};
+};
+
+// The parts a service needs; all outlive it.
+struct Parts {
+  Database* database = nullptr;
+  images::ImageService* images = nullptr;
+  network::Network* network = nullptr;
+};
+
+// Two steps, because the runtime wants its listener before it exists: Create, start the runtime
+// with listener(), then Recover, which blocks until what was recorded and what runs agree.
+class Manager : public Service {
+ public:
+  static StatusOr<std::unique_ptr<Manager>> Create(const Options& options, const Parts& parts);
+  virtual runtime::RuntimeListener* listener() = 0;
+  virtual Status Recover(runtime::Runtime* runtime) = 0;
+};
+
+}  // namespace berth::sandbox
