@@ -89,10 +89,10 @@ struct ContainerState {
 };
 
 struct ExecRequest {
-  std::string container_id;
-  std::vector<std::string> args;
+  std::string container_id = {};
+  std::vector<std::string> args = {};
   // Up to three descriptors for 0, 1 and 2; not set: /dev/null.
-  UniqueFd stdin_fd, stdout_fd, stderr_fd;
+  UniqueFd stdin_fd = {}, stdout_fd = {}, stderr_fd = {};
 };
 
 // A process in a running container with the container's user, capabilities, cgroup, environment.
