@@ -70,7 +70,8 @@ struct ContainerSetup {
   bool open_stdin = false;
   bool host_ipc = false;       // /dev/shm is the host's instead of the pod's
 };
-inline constexpr uint32_t kMaxContainersPerPod = 256;
+// The other half of a monitor's slots is for execs.
+inline constexpr uint32_t kMaxContainersPerPod = 128;
 
 struct ExitInfo {
   int exit_code = 255;         // 128 + n after signal n; 255 if unknown

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/plan/exec_plan.h"
+
+namespace berth::runtime {
+
+using wire::Op;
+
+StatusOr<Plan> BuildExecPlan(const ExecPlanInput& input) {
+  if (input.process->terminal) {
+    return absl::UnimplementedError("exec: a terminal is not supported");
+  }
+  PlanBuilder builder(/*clone_flags=*/0);
+  if (input.gate) builder.Add(Op::kGate);
+  for (int fd : input.cgroup_tasks) builder.Add(Op::kCgroupTasks, {.fd = fd});
+  builder.Add(Op::kSetns, {.fd = input.container_pidfd, .arg = input.namespaces});
+  builder.Add(Op::kSetsid);
+  for (uint64_t number = 0; number < 3; ++number) {
+    if (input.stdio[number] == wire::kNoFd) continue;
+    builder.Add(Op::kStdio, {.fd = input.stdio[number], .arg = number});
+  }
+  RETURN_IF_ERROR(AppendLimits(builder, *input.process, input.resolved));
+  RETURN_IF_ERROR(AppendCredentialsAndExec(builder, *input.process, input.resolved));
+  return builder.Finish();
+}
+
+}  // namespace berth::runtime

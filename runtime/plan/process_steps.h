@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps that turn a child into the process of a spec: common to containers and execs. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "runtime/plan/builder.h"
+#include "runtime/spec/spec.h"
+
+namespace berth::runtime {
+
+struct CapabilityBits {
+  uint64_t bounding = 0;
+  uint64_t effective = 0;
+  uint64_t permitted = 0;
+  uint64_t inheritable = 0;
+  uint64_t ambient = 0;
+};
+
+struct RlimitValue {
+  uint32_t resource = 0;  // RLIMIT_*
+  uint64_t soft = 0;
+  uint64_t hard = 0;
+};
+
+// What the names in a process section mean on this kernel.
+struct ResolvedProcess {
+  // Absent in the spec means none: R9.
+  CapabilityBits capabilities;
+  std::vector<RlimitValue> rlimits;
+  // struct sock_filter[] as bytes; empty: no filter.
+  std::string seccomp_filter;
+  uint32_t seccomp_flags = 0;  // SECCOMP_FILTER_FLAG_*
+  // Rlimits and the OOM score are lowered to what this daemon may set instead of failing.
+  bool clamp = true;
+};
+
+// Session, limits and everything that needs no path: in any root.
+Status AppendLimits(PlanBuilder& builder, const spec::Process& process,
+                    const ResolvedProcess& resolved);
+
+// Credentials, filter, directory, exec: the last steps. `terminal_done`: a console step was added.
+//
+// With no_new_privileges the filter is the very last, so that it need allow nothing of ours.
+// Without, loading it takes CAP_SYS_ADMIN: it goes before the final capabilities, and a profile
+// must allow capset, prctl, chdir and getcwd (runc asks for the same).
+Status AppendCredentialsAndExec(PlanBuilder& builder, const spec::Process& process,
+                                const ResolvedProcess& resolved);
+
+}  // namespace berth::runtime
