@@ -61,8 +61,9 @@ class Tree:
     def symlink(self, path, target):
         return self._add(path, tarfile.SYMTYPE, link=target, mode=0o777)
 
-    def hardlink(self, path, target):
-        return self._add(path, tarfile.LNKTYPE, link=target.strip("/"))
+    def hardlink(self, path, target, mode=0o755):
+        # Some unpackers apply the attributes of a hard link to the file it leads to.
+        return self._add(path, tarfile.LNKTYPE, link=target.strip("/"), mode=mode)
 
     def copy(self, source, path=None):
         """Copies a regular file of this machine, following symbolic links."""

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node: the registry, one runtime and its clients in a private place, for the length of a run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from . import leaks, procs
+from .client import Crictl, Raw
+from .registry import Registry
+from .runtimes import Berthd, Containerd
+
+BUSYBOX = "registry.k8s.io/e2e-test-images/busybox:1.29-2"
+
+
+def tools_from_environment():
+    """Paths of the programs, which the entry scripts hand over as BERTH_TOOL_NAME."""
+    return {name[len("BERTH_TOOL_"):].lower().replace("_", "-"): path
+            for name, path in os.environ.items() if name.startswith("BERTH_TOOL_")}
+
+
+class Node:
+    """Context manager. Everything below `work` goes with it; an instance name is derived from it,
+    so that cgroups and files of other runs on this machine are told apart."""
+
+    def __init__(self, runtime="berthd", images=None, config="", keep=False):
+        base = os.environ.get("BERTH_TEST_DIR", "/var/tmp")
+        self.work = tempfile.mkdtemp(prefix="berth-e2e.", dir=base)
+        os.chmod(self.work, 0o755)
+        self.instance = "b" + self.work[-6:].replace("_", "x").lower()
+        self.tools = tools_from_environment()
+        self.tmp = os.path.join(self.work, "tmp")
+        os.mkdir(self.tmp)
+        self.keep = keep
+        self._images = images or os.environ.get("BERTH_TEST_IMAGES")
+        self._registry = None
+        self.raw = None
+        if runtime == "berthd":
+            self.runtime = Berthd(self.work, self.tools, self.instance, config)
+        else:
+            self.runtime = Containerd(self.work, self.tools)
+        self.crictl = Crictl(self.tools["crictl"], self.runtime.socket)
+
+    def __enter__(self):
+        try:
+            if self._images:
+                self._registry = Registry(self.work, os.path.join(self._images, "registry"))
+            self.runtime.start()
+            self.connect()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def connect(self):
+        if self.raw:
+            self.raw.close()
+        self.raw = Raw(self.tools["criraw"], self.runtime.socket)
+        self.raw.call("Version")
+
+    def own_pids(self):
+        """The tests' own processes, which are no part of what the runtime may leave behind."""
+        own = {1, os.getpid()}
+        for helper in (self._registry, self.raw):
+            if helper:
+                own.add(helper.pid)
+        parent = os.getppid()
+        while parent > 1:
+            own.add(parent)
+            parent = procs.parent_of(parent)
+        return own
+
+    def warm_up(self):
+        """One pod's life, so that what is made once and kept is there; then a snapshot."""
+        self.raw.call("PullImage", {"image": {"image": BUSYBOX}})
+        pod_config = {"metadata": {"name": "warm-up", "uid": "warm-up", "namespace": "default"},
+                      "logDirectory": os.path.join(self.tmp, "warm-up"), "linux": {}}
+        pod = self.raw.call("RunPodSandbox", {"config": pod_config})["podSandboxId"]
+        container = self.raw.call("CreateContainer", {
+            "podSandboxId": pod, "sandboxConfig": pod_config,
+            "config": {"metadata": {"name": "warm-up"}, "image": {"image": BUSYBOX},
+                       "command": ["sleep", "1000"], "logPath": "warm-up.log", "linux": {}}})
+        self.raw.call("StartContainer", container)
+        self.raw.call("ExecSync", dict(container, cmd=["true"], timeout="10"))
+        self.crictl("ps")
+        self.raw.call("StopPodSandbox", {"podSandboxId": pod})
+        self.raw.call("RemovePodSandbox", {"podSandboxId": pod})
+        # The baseline is taken when the asynchronous part of the removal is over as well.
+        first = leaks.Snapshot(self)
+        leaks.check(self, first)
+        before = leaks.Snapshot(self)
+        for kind in ("pods", "containers"):
+            if before.counts[kind]:
+                raise AssertionError(f"{kind} left after the first pod: {before.counts[kind]}")
+        return before
+
+    def __exit__(self, *_):
+        if self.raw:
+            self.raw.close()
+        try:
+            if self.runtime.running():
+                self.runtime.stop()
+        finally:
+            if self._registry:
+                self._registry.stop()
+            self._clean()
+
+    def _clean(self):
+        """Ends what outlives the runtime by design, then removes what the kernel would keep."""
+        own = self.own_pids()
+        for pid in procs.pids():
+            if pid not in own:
+                try:
+                    os.kill(pid, 9)
+                except ProcessLookupError:
+                    pass
+        for directory in reversed(procs.cgroups_named(self.instance)):
+            try:
+                os.rmdir(directory)
+            except OSError as error:
+                print(f"cgroup left: {error}", file=sys.stderr)
+        for point, _ in reversed(procs.mounts_of("self")):
+            if point.startswith(self.work + "/"):
+                subprocess.run(["umount", "-l", point], check=False)
+        if self.keep:
+            print(f"kept: {self.work}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.work, ignore_errors=True)
+
+    def environment(self):
+        """For programs that are run against this node."""
+        return dict(os.environ, TMPDIR=self.tmp, BERTH_SOCKET=self.runtime.socket,
+                    CONTAINER_RUNTIME_ENDPOINT="unix://" + self.runtime.socket,
+                    IMAGE_SERVICE_ENDPOINT="unix://" + self.runtime.socket,
+                    BERTH_NODE=json.dumps({"work": self.work, "log": self.runtime.log}))
