@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/node_handlers.h"
+
+#include "base/log.h"
+#include "network/network.h"
+
+namespace berth::cri {
+
+namespace v1 = ::runtime::v1;
+
+StatusOr<v1::VersionResponse> NodeHandlers::Version(const Context&, const v1::VersionRequest&) {
+  v1::VersionResponse response;
+  response.set_version("0.1.0");  // of the CRI's own numbering; kubelet compares it
+  response.set_runtime_name("berth");
+  response.set_runtime_version(info_.version);
+  response.set_runtime_api_version("v1");
+  return response;
+}
+
+void NodeHandlers::AddHandler(const std::string& name, v1::StatusResponse* response) const {
+  v1::RuntimeHandler* handler = response->add_runtime_handlers();
+  handler->set_name(name);
+  handler->mutable_features()->set_recursive_read_only_mounts(info_.recursive_read_only_mounts);
+  handler->mutable_features()->set_user_namespaces(info_.user_namespaces);
+}
+
+StatusOr<v1::StatusResponse> NodeHandlers::Status(const Context&,
+                                                  const v1::StatusRequest& request) {
+  v1::StatusResponse response;
+  v1::RuntimeCondition* runtime = response.mutable_status()->add_conditions();
+  runtime->set_type("RuntimeReady");
+  runtime->set_status(true);  // no request gets here before recovery has finished
+  const network::NetworkStatus state = service_->GetNetworkStatus();
+  v1::RuntimeCondition* network = response.mutable_status()->add_conditions();
+  network->set_type("NetworkReady");
+  network->set_status(state.ready);
+  if (!state.ready) network->set_reason(state.reason);
+  network->set_message(state.message);
+
+  AddHandler("", &response);
+  AddHandler(info_.default_handler, &response);
+  for (const std::string& alias : info_.handler_aliases) AddHandler(alias, &response);
+  response.mutable_features()->set_supplemental_groups_policy(true);
+  response.mutable_features()->set_mount_options(info_.mount_options);
+  if (request.verbose()) (*response.mutable_info())["config"] = info_.config_json;
+  return response;
+}
+
+StatusOr<v1::RuntimeConfigResponse> NodeHandlers::RuntimeConfig(const Context&,
+                                                                const v1::RuntimeConfigRequest&) {
+  v1::RuntimeConfigResponse response;
+  response.mutable_linux()->set_cgroup_driver(info_.systemd_cgroup_driver ? v1::SYSTEMD
+                                                                          : v1::CGROUPFS);
+  return response;
+}
+
+StatusOr<v1::UpdateRuntimeConfigResponse> NodeHandlers::UpdateRuntimeConfig(
+    const Context&, const v1::UpdateRuntimeConfigRequest& request) {
+  const std::string& cidr = request.runtime_config().network_config().pod_cidr();
+  if (!cidr.empty()) {
+    log::Info("pod range ", cidr, " announced; the built-in network keeps its configured ranges");
+  }
+  return v1::UpdateRuntimeConfigResponse();
+}
+
+}  // namespace berth::cri

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/pod_handlers.h"
+
+#include "cri/translate_pod.h"
+
+namespace berth::cri {
+
+StatusOr<v1::RunPodSandboxResponse> PodHandlers::Run(const Context& context,
+                                                     const v1::RunPodSandboxRequest& request) {
+  if (!request.has_config()) return Invalid("", "config", "must be set");
+  ASSIGN_OR_RETURN(const sandbox::PodConfig config, FromPodConfig(request.config(), "config"));
+  ASSIGN_OR_RETURN(std::string id, service_->RunPod(context, config, request.runtime_handler()));
+  v1::RunPodSandboxResponse response;
+  response.set_pod_sandbox_id(std::move(id));
+  return response;
+}
+
+StatusOr<v1::StopPodSandboxResponse> PodHandlers::Stop(const Context& context,
+                                                       const v1::StopPodSandboxRequest& request) {
+  RETURN_IF_ERROR(service_->StopPod(context, request.pod_sandbox_id()));
+  return v1::StopPodSandboxResponse();
+}
+
+StatusOr<v1::RemovePodSandboxResponse> PodHandlers::Remove(
+    const Context& context, const v1::RemovePodSandboxRequest& request) {
+  RETURN_IF_ERROR(service_->RemovePod(context, request.pod_sandbox_id()));
+  return v1::RemovePodSandboxResponse();
+}
+
+StatusOr<v1::PodSandboxStatusResponse> PodHandlers::GetStatus(
+    const Context&, const v1::PodSandboxStatusRequest& request) {
+  ASSIGN_OR_RETURN(const sandbox::PodStatus status, service_->GetPod(request.pod_sandbox_id()));
+  v1::PodSandboxStatusResponse response;
+  ToPodStatus(status, response.mutable_status());
+  if (request.verbose()) (*response.mutable_info())["info"] = PodInfoJson(status);
+  return response;
+}
+
+StatusOr<v1::ListPodSandboxResponse> PodHandlers::List(const Context&,
+                                                       const v1::ListPodSandboxRequest& request) {
+  ASSIGN_OR_RETURN(const sandbox::PodFilter filter, FromPodFilter(request.filter(), "filter"));
+  v1::ListPodSandboxResponse response;
+  for (const sandbox::PodStatus& pod : service_->ListPods(filter)) {
+    ToPod(pod, response.add_items());
+  }
+  return response;
+}
+
+}  // namespace berth::cri

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The RPCs about pods.
+#pragma once
+
+#include "base/context.h"
+#include "base/status.h"
+#include "cri/api/runtime/v1/api.pb.h"
+#include "sandbox/sandbox.h"
+
+namespace berth::cri {
+
+// Thread safe. PodSandboxStatus and ListPodSandbox do not block, the others do.
+class PodHandlers {
+ public:
+  explicit PodHandlers(sandbox::Service* service) : service_(service) {}
+
+  StatusOr<::runtime::v1::RunPodSandboxResponse> Run(
+      const Context& context, const ::runtime::v1::RunPodSandboxRequest& request);
+  StatusOr<::runtime::v1::StopPodSandboxResponse> Stop(
+      const Context& context, const ::runtime::v1::StopPodSandboxRequest& request);
+  StatusOr<::runtime::v1::RemovePodSandboxResponse> Remove(
+      const Context& context, const ::runtime::v1::RemovePodSandboxRequest& request);
+  StatusOr<::runtime::v1::PodSandboxStatusResponse> GetStatus(
+      const Context& context, const ::runtime::v1::PodSandboxStatusRequest& request);
+  StatusOr<::runtime::v1::ListPodSandboxResponse> List(
+      const Context& context, const ::runtime::v1::ListPodSandboxRequest& request);
+
+ private:
+  sandbox::Service* const service_;
+};
+
+}  // namespace berth::cri

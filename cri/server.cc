@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/server.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include "absl/synchronization/mutex.h"
+#include "base/executor.h"
+#include "base/log.h"
+#include "cri/gate.h"
+#include "cri/grpc_services.h"
+#include "cri/listener.h"
+
+namespace berth::cri {
+namespace {
+
+constexpr int kMaxSend = 16 << 20;  // what kubelet's client accepts
+constexpr int kMaxReceive = 80 << 20;
+
+class GrpcServer final : public Server {
+ public:
+  GrpcServer(const ServerOptions& options, sandbox::Service* pods, images::ImageService* images)
+      : work_({"work", options.limits.work_threads, options.limits.max_queued}),
+        slow_({"slow", options.limits.slow_threads, options.limits.max_queued}),
+        pulls_({"pull", options.limits.pull_threads, options.limits.max_queued}),
+        services_(options.node, pods, images, Quotas{&work_, &slow_, &pulls_}, &gate_),
+        gid_(options.socket_gid) {}
+  ~GrpcServer() override { Shutdown(absl::ZeroDuration()); }
+
+  Status Begin(UniqueFd listener);
+  void SetReady() override { gate_.Open(); }
+  void Shutdown(absl::Duration grace) override;
+
+ private:
+  // Members end in reverse: the acceptor first, the executors when nobody posts any more.
+  Gate gate_;
+  Executor work_;
+  Executor slow_;
+  Executor pulls_;
+  GrpcServices services_;
+  const gid_t gid_;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
+  std::unique_ptr<grpc::Server> server_;
+  absl::Mutex mutex_;
+  std::unique_ptr<Acceptor> acceptor_ ABSL_GUARDED_BY(mutex_);
+};
+
+Status GrpcServer::Begin(UniqueFd listener) {
+  grpc::ServerBuilder builder;
+  builder.SetMaxSendMessageSize(kMaxSend);
+  builder.SetMaxReceiveMessageSize(kMaxReceive);
+  for (grpc::Service* service : services_.services()) builder.RegisterService(service);
+  connections_ = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      grpc::InsecureServerCredentials());
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr) return absl::InternalError("start the gRPC server: refused");
+  const int listener_fd = listener.get();
+  absl::MutexLock lock(&mutex_);
+  ASSIGN_OR_RETURN(
+      acceptor_,
+      Acceptor::Start(std::move(listener), gid_, [this, listener_fd](UniqueFd connection) {
+        grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+        parameters.listener_fd = listener_fd;
+        parameters.fd = connection.release();
+        connections_->HandleNewConnection(&parameters);
+      }));
+  return absl::OkStatus();
+}
+
+void GrpcServer::Shutdown(absl::Duration grace) {
+  std::unique_ptr<Acceptor> acceptor;
+  {
+    absl::MutexLock lock(&mutex_);
+    acceptor.swap(acceptor_);
+  }
+  if (acceptor == nullptr) return;
+  acceptor.reset();
+  server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  server_->Wait();
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, UniqueFd listener,
+                                                sandbox::Service* pods,
+                                                images::ImageService* images) {
+  auto server = std::make_unique<GrpcServer>(options, pods, images);
+  RETURN_IF_ERROR(server->Begin(std::move(listener)));
+  return server;
+}
+
+}  // namespace berth::cri
