@@ -193,5 +193,7 @@ Status Validate(const Spec& spec);
 Status ValidateProcess(const Process& process);
 // The part of Validate() for an update.
 Status ValidateResources(const Resources& resources);
+// The part of Validate() for a seccomp profile.
+Status ValidateSeccomp(const Seccomp& seccomp);
 
 }  // namespace berth::runtime::spec

@@ -94,4 +94,6 @@ Status ValidateSeccompAt(const std::string& path, const Seccomp& seccomp) {
   return absl::OkStatus();
 }
 
+Status ValidateSeccomp(const Seccomp& seccomp) { return ValidateSeccompAt("seccomp", seccomp); }
+
 }  // namespace berth::runtime::spec
