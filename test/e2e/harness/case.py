@@ -193,6 +193,11 @@ class Case:
         """Bytes of an answer (base64 in JSON) as text."""
         return base64.b64decode(value or "").decode(errors="replace")
 
+    @staticmethod
+    def bytes(text):
+        """Text as a value of a bytes field."""
+        return base64.b64encode(text.encode()).decode()
+
     def clean(self):
         """Removes every pod and every image but the common one."""
         for pod in self.call("ListPodSandbox").get("items", []):

@@ -123,8 +123,14 @@ class Node:
             except OSError as error:
                 print(f"cgroup left: {error}", file=sys.stderr)
         for point, _ in reversed(procs.mounts_of("self")):
-            if point.startswith(self.work + "/"):
+            if point.startswith((self.work + "/", "/run/")):
                 subprocess.run(["umount", "-l", point], check=False)
+        for link in json.loads(subprocess.run(["ip", "-json", "link"], capture_output=True,
+                                              check=True, text=True).stdout):
+            if link["ifname"] != "lo":
+                subprocess.run(["ip", "link", "del", link["ifname"]], check=False,
+                               stderr=subprocess.DEVNULL)
+        subprocess.run(["nft", "flush", "ruleset"], check=False)
         if self.keep:
             print(f"kept: {self.work}", file=sys.stderr)
         else:
