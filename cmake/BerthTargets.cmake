@@ -21,6 +21,7 @@ target_compile_options(berth_flags INTERFACE
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
   $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
 target_compile_definitions(berth_flags INTERFACE _GLIBCXX_ASSERTIONS)
+set(BERTH_TEST_DEFINITIONS BERTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 # Libraries find each other's headers as "folder/header.h".
 target_include_directories(berth_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
 if(BERTH_SANITIZE)
@@ -55,6 +56,7 @@ function(berth_test name)
   cmake_parse_arguments(arg "ROOT" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE berth_flags ${arg_DEPS} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE ${BERTH_TEST_DEFINITIONS})
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
   if(arg_ROOT)

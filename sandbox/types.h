@@ -165,9 +165,9 @@ struct PodStatus {
 };
 
 struct PodFilter {
-  std::string id;  // a prefix selects if it is unique
-  std::optional<PodState> state;
-  StringMap labels;
+  std::string id = {};  // a prefix selects if it is unique
+  std::optional<PodState> state = {};
+  StringMap labels = {};
 };
 
 // --- containers
@@ -301,10 +301,10 @@ struct ContainerStatus {
 };
 
 struct ContainerFilter {
-  std::string id;      // a prefix selects if it is unique
-  std::string pod_id;  // as well
-  std::optional<ContainerState> state;
-  StringMap labels;
+  std::string id = {};      // a prefix selects if it is unique
+  std::string pod_id = {};  // as well
+  std::optional<ContainerState> state = {};
+  StringMap labels = {};
 };
 
 struct ExecSyncResult {

@@ -21,7 +21,7 @@ MATCHER(IsOk, "is OK") {
 }
 MATCHER_P2(StatusIs, code, message, "") {
   *result_listener << StatusOf(arg).ToString();
-  return StatusOf(arg).code() == code &&
+  return testing::ExplainMatchResult(code, StatusOf(arg).code(), result_listener) &&
          testing::ExplainMatchResult(message, std::string(StatusOf(arg).message()),
                                      result_listener);
 }

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// UpdateContainerResources and ReopenContainerLog.
+#include "sandbox/manager_impl.h"
+#include "sandbox/spec_builder.h"
+
+namespace berth::sandbox {
+namespace {
+
+// What the update does not mention stays.
+void Merge(const Resources& from, Resources* into) {
+  if (from.cpu_period != 0) into->cpu_period = from.cpu_period;
+  if (from.cpu_quota != 0) into->cpu_quota = from.cpu_quota;
+  if (from.cpu_shares != 0) into->cpu_shares = from.cpu_shares;
+  if (from.memory_limit_in_bytes != 0) into->memory_limit_in_bytes = from.memory_limit_in_bytes;
+  if (from.memory_swap_limit_in_bytes != 0) {
+    into->memory_swap_limit_in_bytes = from.memory_swap_limit_in_bytes;
+  }
+  if (from.oom_score_adj != 0) into->oom_score_adj = from.oom_score_adj;
+  if (!from.cpuset_cpus.empty()) into->cpuset_cpus = from.cpuset_cpus;
+  if (!from.cpuset_mems.empty()) into->cpuset_mems = from.cpuset_mems;
+  if (!from.hugepage_limits.empty()) into->hugepage_limits = from.hugepage_limits;
+  for (const auto& [key, value] : from.unified) into->unified[key] = value;
+}
+
+}  // namespace
+
+Status ManagerImpl::UpdateResources(const Context& context, const std::string& id,
+                                    const Resources& resources) {
+  ASSIGN_OR_RETURN(Store::Container found, store_->FindContainer(id));
+  auto live = live_containers_.Get(found->id);
+  absl::MutexLock lock(&live->operation);
+  Store::Container record = store_->GetContainer(found->id);
+  if (record == nullptr || record->phase != Phase::kLive) {
+    return absl::NotFoundError(absl::StrCat("container \"", found->id, "\": not found"));
+  }
+  if (record->state != ContainerState::kCreated && record->state != ContainerState::kRunning) {
+    return absl::FailedPreconditionError(absl::StrCat("container ", record->id, ": has ended"));
+  }
+  RETURN_IF_ERROR(context.Check());
+  runtime::spec::Resources limits = BuildResources(resources);
+  if (limits.memory.has_value()) limits.memory->check_before_update = true;
+  RETURN_IF_ERROR(runtime_->UpdateResources(record->id, limits));
+  return Mutate(record->id, [&](ContainerRecord& r) {
+    Merge(resources, &r.resources);
+    Merge(resources, &r.config.resources);
+  });
+}
+
+Status ManagerImpl::ReopenLog(const Context& context, const std::string& id) {
+  ASSIGN_OR_RETURN(Store::Container record, store_->FindContainer(id));
+  if (record->state != ContainerState::kRunning) {
+    return absl::FailedPreconditionError(absl::StrCat("container ", record->id, ": not running"));
+  }
+  RETURN_IF_ERROR(context.Check());
+  if (record->log_path.empty()) return absl::OkStatus();
+  return runtime_->ReopenLog(record->id);
+}
+
+}  // namespace berth::sandbox

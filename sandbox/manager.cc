@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/sys.h"
+#include "sandbox/manager_impl.h"
+
+namespace berth::sandbox {
+
+int64_t NowNs() { return absl::GetCurrentTimeNanos(); }
+
+StatusOr<std::unique_ptr<Manager>> Manager::Create(const Options& options, const Parts& parts) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(parts.database));
+  ASSIGN_OR_RETURN(std::string boot_id, sys::BootId());
+  return std::unique_ptr<Manager>(
+      new ManagerImpl(options, parts, std::move(store), std::move(boot_id)));
+}
+
+ManagerImpl::ManagerImpl(Options options, Parts parts, std::unique_ptr<Store> store,
+                         std::string boot_id)
+    : options_(std::move(options)),
+      images_(parts.images),
+      network_(parts.network),
+      boot_id_(std::move(boot_id)),
+      store_(std::move(store)),
+      // As many exits may wait as containers can run; each is a few bytes.
+      exits_(std::make_unique<Executor>(
+          Executor::Options{.name = "exits", .threads = 1, .max_queued = 1 << 20})) {}
+
+ManagerImpl::~ManagerImpl() = default;
+
+Status ManagerImpl::Mutate(const std::string& container_id,
+                           const std::function<void(ContainerRecord&)>& change) const {
+  absl::MutexLock lock(&mutate_);
+  Store::Container record = store_->GetContainer(container_id);
+  if (record == nullptr) {
+    return absl::NotFoundError(absl::StrCat("container \"", container_id, "\": not found"));
+  }
+  ContainerRecord changed = *record;
+  change(changed);
+  return store_->Put(changed);
+}
+
+std::string ManagerImpl::PodDir(const std::string& pod_id) const {
+  return absl::StrCat(options_.root, "/pods/", pod_id);
+}
+
+}  // namespace berth::sandbox

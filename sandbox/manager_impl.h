@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The manager behind sandbox.h. One file per verb: pod_run.cc, pod_stop.cc, container_create.cc,
+// container_start.cc, container_stop.cc, container_update.cc, exec_sync.cc, queries.cc,
+// recovery.cc.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/executor.h"
+#include "images/images.h"
+#include "network/network.h"
+#include "runtime/runtime.h"
+#include "sandbox/live.h"
+#include "sandbox/operation.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/store.h"
+
+namespace berth::sandbox {
+
+class ManagerImpl : public Manager, private runtime::RuntimeListener {
+ public:
+  ManagerImpl(Options options, Parts parts, std::unique_ptr<Store> store, std::string boot_id);
+  ~ManagerImpl() override;
+
+  runtime::RuntimeListener* listener() override { return this; }
+  Status Recover(runtime::Runtime* runtime) override;
+  // Before Recover. For tests.
+  void SetFailpointForTest(Failpoint failpoint) { failpoint_ = std::move(failpoint); }
+
+  StatusOr<std::string> RunPod(const Context& context, const PodConfig& config,
+                               const std::string& handler) override;
+  Status StopPod(const Context& context, const std::string& id) override;
+  Status RemovePod(const Context& context, const std::string& id) override;
+  StatusOr<PodStatus> GetPod(const std::string& id) const override;
+  std::vector<PodStatus> ListPods(const PodFilter& filter) const override;
+
+  StatusOr<std::string> CreateContainer(const Context& context, const std::string& pod_id,
+                                        const ContainerConfig& config) override;
+  Status StartContainer(const Context& context, const std::string& id) override;
+  Status StopContainer(const Context& context, const std::string& id, int64_t timeout_s) override;
+  Status RemoveContainer(const Context& context, const std::string& id) override;
+  StatusOr<ContainerStatus> GetContainer(const std::string& id) const override;
+  std::vector<ContainerStatus> ListContainers(const ContainerFilter& filter) const override;
+  Status UpdateResources(const Context& context, const std::string& id,
+                         const Resources& resources) override;
+  Status ReopenLog(const Context& context, const std::string& id) override;
+  StatusOr<ExecSyncResult> ExecSync(const Context& context, const std::string& id,
+                                    const std::vector<std::string>& command,
+                                    int64_t timeout_s) override;
+  network::NetworkStatus GetNetworkStatus() const override { return network_->GetStatus(); }
+
+ private:
+  // RuntimeListener
+  void OnContainerExit(const std::string& container_id, const runtime::ExitInfo& exit) override;
+
+  // pod_run.cc
+  Status ValidatePod(const PodConfig& config, const std::string& handler) const;
+  StatusOr<std::string> MakePod(const PodConfig& config, const std::string& handler);
+  std::vector<Step> PodSteps(PodRecord* record);
+
+  // pod_stop.cc; both want the pod's operation lock.
+  Status StopPodLocked(const Context& context, const std::string& id);
+  Status RemovePodLocked(const Context& context, const std::string& id);
+  Status ReleasePod(const PodRecord& record);
+
+  // container_create.cc
+  StatusOr<std::string> MakeContainer(const PodRecord& pod, const ContainerConfig& config);
+  Status FillFromImage(const PodRecord& pod, const ContainerConfig& config, ContainerRecord* record,
+                       std::shared_ptr<const images::Image>* image);
+  Status BuildRecordSpec(const PodRecord& pod, const images::Image& image, const RootfsSpec& rootfs,
+                         ContainerRecord* record);
+  StatusOr<uint32_t> FreeSlot(const std::string& pod_id) const;
+  StatusOr<runtime::ContainerSetup> SetupOf(const ContainerRecord& record, RootfsSpec rootfs) const;
+
+  // container_start.cc
+  Status StartLocked(const Context& context, const ContainerRecord& record, LiveContainer* live);
+  Status FailStart(const std::string& id, const Status& why);
+  void HandleExit(const std::string& id, const runtime::ExitInfo& exit);
+  Status RecordExit(const std::string& id, const runtime::ExitInfo& exit);
+
+  // container_stop.cc
+  Status StopAndWait(const Context& context, const ContainerRecord& record, int64_t timeout_s);
+  Status RemoveContainerLocked(const Context& context, const std::string& id);
+  Status ReleaseContainer(const ContainerRecord& record);
+
+  // recovery.cc
+  Status RecoverPods(std::vector<network::Lease>* leases);
+  Status RecoverContainers();
+  Status RecoverContainer(const ContainerRecord& record);
+  Status FinishHalfDone();
+
+  // Loads, changes and stores a record, atomically.
+  Status Mutate(const std::string& container_id,
+                const std::function<void(ContainerRecord&)>& change) const;
+  PodStatus Describe(const PodRecord& record) const;
+  ContainerStatus Describe(const ContainerRecord& record) const;
+  std::string PodDir(const std::string& pod_id) const;
+
+  const Options options_;
+  images::ImageService* const images_;
+  network::Network* const network_;
+  const std::string boot_id_;
+  runtime::Runtime* runtime_ = nullptr;
+  Failpoint failpoint_;
+
+  std::unique_ptr<Store> store_;
+  OperationTable operations_;
+  LiveTable<LivePod> live_pods_;
+  LiveTable<LiveContainer> live_containers_;
+  // Makes Mutate atomic. Innermost but for the store's.
+  mutable absl::Mutex mutate_;
+  // Guards the choice of a container's slot until its record is stored.
+  absl::Mutex slots_;
+  // One thread: exits are recorded in the order in which they were reported. Last, so that it
+  // ends before what its tasks use.
+  std::unique_ptr<Executor> exits_;
+};
+
+// Nanoseconds since the epoch.
+int64_t NowNs();
+
+}  // namespace berth::sandbox

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: Apache-2.0
+// The manager on fakes: what it answers, what it leaves, what it finds again after a crash.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include "base/file.h"
+#include "runtime/fake.h"
+#include "sandbox/manager_impl.h"
+#include "test/support/fake_images.h"
+#include "test/support/fake_network.h"
+#include "test/support/status_matchers.h"
+
+namespace berth::sandbox {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+class ManagerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    char pattern[] = "/tmp/berth-manager-test.XXXXXX";
+    ASSERT_NE(mkdtemp(pattern), nullptr);
+    dir_ = pattern;
+    ASSERT_EQ(mkdir((dir_ + "/image").c_str(), 0755), 0);
+    ASSERT_EQ(mkdir((dir_ + "/image/etc").c_str(), 0755), 0);
+    std::ofstream(dir_ + "/image/etc/passwd") << "root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:\n";
+    images_.Add("docker.io/library/app:1", dir_ + "/image");
+    runtime_ = std::make_unique<runtime::FakeRuntime>(nullptr);
+    Restart();
+  }
+  void TearDown() override {
+    manager_.reset();
+    runtime_.reset();
+    database_.reset();
+    EXPECT_OK(RemoveTree(AT_FDCWD, dir_));
+  }
+
+  // A new daemon on the same disk, beside the same processes.
+  void Restart() {
+    runtime_->RestartDaemon(nullptr);
+    manager_.reset();
+    database_.reset();
+    auto database = Database::Open(dir_ + "/db");
+    ASSERT_OK(database);
+    database_ = *std::move(database);
+    Options options;
+    options.root = dir_;
+    options.state = dir_;
+    auto manager = Manager::Create(options, {database_.get(), &images_, &network_});
+    ASSERT_OK(manager);
+    manager_.reset(static_cast<ManagerImpl*>(manager->release()));
+    runtime_->RestartDaemon(manager_->listener());
+    ASSERT_OK(manager_->Recover(runtime_.get()));
+  }
+
+  static PodConfig Pod(const std::string& name = "web") {
+    PodConfig config;
+    config.metadata = PodMetadata{name, name + "-uid", "default", 0};
+    config.labels = {{"app", name}};
+    return config;
+  }
+  static ContainerConfig Container(const std::string& name = "app") {
+    ContainerConfig config;
+    config.metadata = ContainerMetadata{name, 0};
+    config.image = ImageRef{};
+    config.image->image = "docker.io/library/app:1";
+    config.command = {"/app"};
+    return config;
+  }
+  std::string MustRun(const PodConfig& config = Pod()) {
+    auto id = manager_->RunPod(Context(), config, "");
+    EXPECT_OK(id);
+    return id.value_or("");
+  }
+  std::string MustStart(const std::string& pod, const ContainerConfig& config = Container()) {
+    auto id = manager_->CreateContainer(Context(), pod, config);
+    EXPECT_OK(id);
+    EXPECT_OK(manager_->StartContainer(Context(), id.value_or("")));
+    return id.value_or("");
+  }
+  ContainerStatus StatusOf(const std::string& id) {
+    auto status = manager_->GetContainer(id);
+    EXPECT_OK(status);
+    return status.value_or(ContainerStatus());
+  }
+  // Waits for the exit to have gone through the fake's thread and the manager's.
+  void AwaitExit(const std::string& id) { EXPECT_OK(manager_->StopContainer(Context(), id, 60)); }
+  void ExpectNothingLeft() {
+    EXPECT_THAT(runtime_->PodIds(), IsEmpty());
+    EXPECT_THAT(runtime_->ContainerIds(), IsEmpty());
+    EXPECT_THAT(images_.Roots(), IsEmpty());
+    EXPECT_THAT(network_.Attached(), IsEmpty());
+    EXPECT_THAT(manager_->ListPods({}), IsEmpty());
+    EXPECT_THAT(manager_->ListContainers({}), IsEmpty());
+  }
+
+  std::string dir_;
+  FakeImages images_;
+  FakeNetwork network_;
+  std::unique_ptr<runtime::FakeRuntime> runtime_;
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<ManagerImpl> manager_;
+};
+
+TEST_F(ManagerTest, LifeOfAPod) {
+  std::string pod = MustRun();
+  ASSERT_OK_AND_ASSIGN(PodStatus status, manager_->GetPod(pod.substr(0, 10)));
+  EXPECT_EQ(status.state, PodState::kReady);
+  EXPECT_THAT(status.ips, SizeIs(1));
+  std::string id = MustStart(pod);
+  EXPECT_EQ(StatusOf(id).state, ContainerState::kRunning);
+  EXPECT_EQ(StatusOf(id).image_id, images_.List()[0]->id);
+  EXPECT_OK(manager_->StopContainer(Context(), id, 10));
+  EXPECT_THAT(runtime_->SignalsSent(id), testing::ElementsAre(SIGTERM));
+  EXPECT_EQ(StatusOf(id).state, ContainerState::kExited);
+  EXPECT_OK(manager_->StopPod(Context(), pod));
+  EXPECT_OK(manager_->StopPod(Context(), pod));
+  EXPECT_EQ(manager_->GetPod(pod)->state, PodState::kNotReady);
+  EXPECT_OK(manager_->RemovePod(Context(), pod));
+  EXPECT_OK(manager_->RemovePod(Context(), pod));
+  ExpectNothingLeft();
+}
+
+TEST_F(ManagerTest, AnEmptyIdMatchesNothing) {
+  std::string pod = MustRun();
+  std::string id = MustStart(pod);
+  EXPECT_OK(manager_->StopPod(Context(), ""));
+  EXPECT_OK(manager_->StopContainer(Context(), "", 0));
+  EXPECT_OK(manager_->RemoveContainer(Context(), ""));
+  EXPECT_OK(manager_->RemovePod(Context(), ""));
+  EXPECT_TRUE(absl::IsNotFound(manager_->GetPod("").status()));
+  EXPECT_TRUE(absl::IsNotFound(manager_->GetContainer("").status()));
+  EXPECT_TRUE(absl::IsNotFound(manager_->CreateContainer(Context(), "", Container()).status()));
+  EXPECT_EQ(StatusOf(id).state, ContainerState::kRunning);
+  EXPECT_EQ(manager_->GetPod(pod)->state, PodState::kReady);
+}
+
+TEST_F(ManagerTest, TheSameRequestAgainReturnsTheSame) {
+  std::string pod = MustRun();
+  EXPECT_EQ(MustRun(), pod);
+  auto first = manager_->CreateContainer(Context(), pod, Container());
+  auto second = manager_->CreateContainer(Context(), pod, Container());
+  ASSERT_OK(first);
+  EXPECT_EQ(*first, *second);
+  EXPECT_OK(manager_->StartContainer(Context(), *first));
+  EXPECT_TRUE(
+      absl::IsAlreadyExists(manager_->CreateContainer(Context(), pod, Container()).status()));
+  EXPECT_OK(manager_->StopPod(Context(), pod));
+  EXPECT_THAT(manager_->RunPod(Context(), Pod(), ""),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(pod)));
+}
+
+TEST_F(ManagerTest, AFailureAtAnyStepOfAPodLeavesNothing) {
+  for (const char* step : {"pod-record", "pod-files", "pod-namespaces", "pod-ready"}) {
+    manager_->SetFailpointForTest([&](std::string_view name) {
+      return name == step ? absl::UnavailableError("injected") : absl::OkStatus();
+    });
+    EXPECT_TRUE(absl::IsUnavailable(manager_->RunPod(Context(), Pod(), "").status())) << step;
+    ExpectNothingLeft();
+  }
+  runtime_->Fail("CreatePod", absl::ResourceExhaustedError("no namespaces"));
+  manager_->SetFailpointForTest({});
+  EXPECT_THAT(manager_->RunPod(Context(), Pod(), ""),
+              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("no namespaces")));
+  ExpectNothingLeft();
+  EXPECT_OK(manager_->RunPod(Context(), Pod(), ""));
+}
+
+TEST_F(ManagerTest, AFailureAtAnyStepOfAContainerLeavesNothing) {
+  std::string pod = MustRun();
+  for (const char* step : {"container-record", "container-rootfs", "container-spec",
+                           "container-runtime", "container-created"}) {
+    manager_->SetFailpointForTest([&](std::string_view name) {
+      return name == step ? absl::UnavailableError("injected") : absl::OkStatus();
+    });
+    EXPECT_TRUE(
+        absl::IsUnavailable(manager_->CreateContainer(Context(), pod, Container()).status()))
+        << step;
+    EXPECT_THAT(manager_->ListContainers({}), IsEmpty()) << step;
+    EXPECT_THAT(runtime_->ContainerIds(), IsEmpty()) << step;
+    EXPECT_THAT(images_.Roots(), IsEmpty()) << step;
+  }
+}
+
+TEST_F(ManagerTest, WhatCannotBeUndoneStaysAsANotReadyPod) {
+  runtime_->Fail("CreatePod", absl::InternalError("half made"));
+  runtime_->Fail("DestroyPod", absl::InternalError("stuck"));
+  EXPECT_FALSE(manager_->RunPod(Context(), Pod(), "").ok());
+  auto pods = manager_->ListPods({});
+  ASSERT_THAT(pods, SizeIs(1));
+  EXPECT_EQ(pods[0].state, PodState::kNotReady);
+  EXPECT_OK(manager_->RemovePod(Context(), pods[0].id));
+  ExpectNothingLeft();
+}
+
+TEST_F(ManagerTest, AFailedStartIsAnExitWithStartError) {
+  std::string pod = MustRun();
+  ASSERT_OK_AND_ASSIGN(std::string id, manager_->CreateContainer(Context(), pod, Container()));
+  runtime_->Fail("StartContainer", absl::NotFoundError("exec /app: No such file or directory"));
+  EXPECT_TRUE(absl::IsNotFound(manager_->StartContainer(Context(), id)));
+  ContainerStatus status = StatusOf(id);
+  EXPECT_EQ(status.state, ContainerState::kExited);
+  EXPECT_EQ(status.exit_code, 128);
+  EXPECT_EQ(status.reason, "StartError");
+  EXPECT_THAT(status.message, HasSubstr("/app"));
+  EXPECT_GT(status.finished_at_ns, 0);
+  EXPECT_TRUE(absl::IsFailedPrecondition(manager_->StartContainer(Context(), id)));
+  EXPECT_OK(manager_->RemoveContainer(Context(), id));
+}
+
+TEST_F(ManagerTest, ExitsGetTheirReason) {
+  std::string pod = MustRun();
+  struct Case {
+    runtime::ExitInfo exit;
+    const char* reason;
+  } cases[] = {{{.exit_code = 0, .known = true}, "Completed"},
+               {{.exit_code = 3, .known = true}, "Error"},
+               {{.exit_code = 137, .signal = 9, .oom_killed = true, .known = true}, "OOMKilled"},
+               {{.exit_code = 255, .known = false}, "Unknown"}};
+  for (const Case& c : cases) {
+    std::string id = MustStart(pod, Container(c.reason));
+    ASSERT_TRUE(runtime_->EndContainer(id, c.exit));
+    AwaitExit(id);
+    EXPECT_EQ(StatusOf(id).reason, c.reason);
+    EXPECT_EQ(StatusOf(id).exit_code, c.exit.exit_code);
+  }
+}
+
+TEST_F(ManagerTest, ALaterStopShortensTheGracePeriod) {
+  std::string id = MustStart(MustRun());
+  runtime_->IgnoreSignals(true);
+  std::thread patient([&] { EXPECT_OK(manager_->StopContainer(Context(), id, 3600)); });
+  while (runtime_->SignalsSent(id).empty()) std::this_thread::yield();
+  EXPECT_OK(manager_->StopContainer(Context(), id, 0));
+  patient.join();
+  EXPECT_EQ(StatusOf(id).state, ContainerState::kExited);
+}
+
+TEST_F(ManagerTest, ACancelledStopReturnsAndKillsNothing) {
+  std::string id = MustStart(MustRun());
+  runtime_->IgnoreSignals(true);
+  Context brief(absl::Now() + absl::Milliseconds(20), {});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(manager_->StopContainer(brief, id, 3600)));
+  EXPECT_EQ(StatusOf(id).state, ContainerState::kRunning);
+}
+
+TEST_F(ManagerTest, BadRequestsNameTheField) {
+  auto refused = [&](auto change, const char* field) {
+    PodConfig config = Pod("bad");
+    change(config);
+    EXPECT_THAT(manager_->RunPod(Context(), config, ""), StatusIs(testing::_, HasSubstr(field)));
+  };
+  refused([](PodConfig& c) { c.metadata.reset(); }, "config.metadata");
+  refused([](PodConfig& c) { c.metadata->name = ""; }, "metadata.name");
+  refused([](PodConfig& c) { c.hostname = "a b"; }, "hostname");
+  refused([](PodConfig& c) { c.hostname = std::string(65, 'a'); }, "hostname");
+  refused([](PodConfig& c) { c.log_directory = "relative"; }, "log_directory");
+  refused([](PodConfig& c) { c.security.run_as_group = 5; }, "run_as_group");
+  refused([](PodConfig& c) { c.security.namespaces.network = NamespaceMode::kTarget; }, "network");
+  refused([](PodConfig& c) { c.dns = DnsConfig{{"x\ny"}, {}, {}}; }, "dns_config.servers");
+  refused(
+      [](PodConfig& c) {
+        c.port_mappings = {{PortProtocol::kTcp, 80, 70000, ""}};
+      },
+      "port_mappings[0]");
+  EXPECT_THAT(manager_->RunPod(Context(), Pod(), "kata"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("kata")));
+  ExpectNothingLeft();
+
+  std::string pod = MustRun();
+  auto refused_container = [&](auto change, const char* what) {
+    ContainerConfig config = Container("bad");
+    change(config);
+    EXPECT_THAT(manager_->CreateContainer(Context(), pod, config),
+                StatusIs(testing::_, HasSubstr(what)));
+  };
+  refused_container([](ContainerConfig& c) { c.metadata.reset(); }, "config.metadata");
+  refused_container([](ContainerConfig& c) { c.image->image = "docker.io/library/none:1"; },
+                    "not a local image");
+  refused_container([](ContainerConfig& c) { c.log_path = "../../etc/passwd"; }, "log_path");
+  refused_container([](ContainerConfig& c) { c.security.run_as_username = "nobody-here"; },
+                    "nobody-here");
+  refused_container([](ContainerConfig& c) { c.security.run_as_group = 1; }, "run_as_group");
+  refused_container([](ContainerConfig& c) { c.security.privileged = true; }, "privileged");
+  refused_container([](ContainerConfig& c) { c.security.capabilities.add = {"FLY"}; }, "FLY");
+  refused_container([](ContainerConfig& c) { c.stop_signal = "SIGNOPE"; }, "SIGNOPE");
+  refused_container([](ContainerConfig& c) { c.envs = {{"A=B", ""}}; }, "envs[0]");
+  EXPECT_THAT(manager_->ListContainers({}), IsEmpty());
+}
+
+TEST_F(ManagerTest, RestartFindsWhatRunsAndWhatEndedMeanwhile) {
+  std::string pod = MustRun();
+  std::string runs = MustStart(pod, Container("runs"));
+  std::string ends = MustStart(pod, Container("ends"));
+  ASSERT_OK_AND_ASSIGN(std::string created,
+                       manager_->CreateContainer(Context(), pod, Container("created")));
+  runtime_->RestartDaemon(nullptr);
+  ASSERT_TRUE(runtime_->EndContainer(ends, {.exit_code = 42, .known = true}));
+  Restart();
+  EXPECT_EQ(manager_->GetPod(pod)->state, PodState::kReady);
+  EXPECT_EQ(StatusOf(runs).state, ContainerState::kRunning);
+  EXPECT_EQ(StatusOf(ends).state, ContainerState::kExited);
+  EXPECT_EQ(StatusOf(ends).exit_code, 42);
+  EXPECT_OK(manager_->StartContainer(Context(), created));
+  EXPECT_EQ(network_.Attached(), std::vector<std::string>{pod});
+  EXPECT_OK(manager_->RemovePod(Context(), pod));
+  ExpectNothingLeft();
+}
+
+TEST_F(ManagerTest, RestartUndoesHalfMadeAndFinishesHalfRemoved) {
+  std::string pod = MustRun();
+  std::string leaving = MustStart(pod, Container("leaving"));
+  // The daemon dies between two steps: nothing is undone then.
+  auto die = [](std::string_view at) {
+    return [at](std::string_view name) {
+      if (name == at) throw std::runtime_error("killed");
+      return absl::OkStatus();
+    };
+  };
+  manager_->SetFailpointForTest(die("container-runtime"));
+  EXPECT_THROW((void)manager_->CreateContainer(Context(), pod, Container("half")),
+               std::runtime_error);
+  manager_->SetFailpointForTest(die("pod-ready"));
+  EXPECT_THROW((void)manager_->RunPod(Context(), Pod("half"), ""), std::runtime_error);
+  runtime_->Fail("DeleteContainer", absl::InternalError("busy"));
+  EXPECT_FALSE(manager_->RemoveContainer(Context(), leaving).ok());
+  Restart();
+  EXPECT_THAT(manager_->ListPods({}), SizeIs(1));
+  EXPECT_THAT(manager_->ListContainers({}), IsEmpty());
+  EXPECT_OK(manager_->RemovePod(Context(), pod));
+  ExpectNothingLeft();
+}
+
+TEST_F(ManagerTest, ExecSyncReturnsOutputAndExitCode) {
+  std::string id = MustStart(MustRun());
+  runtime_->SetExec(
+      {"ok"},
+      {.stdout_data = "out", .stderr_data = "err", .exit = {.exit_code = 5, .known = true}});
+  ASSERT_OK_AND_ASSIGN(ExecSyncResult result, manager_->ExecSync(Context(), id, {"ok"}, 0));
+  EXPECT_EQ(result.stdout_data, "out");
+  EXPECT_EQ(result.stderr_data, "err");
+  EXPECT_EQ(result.exit_code, 5);
+  runtime_->SetExec({"hang"}, {.runs_until_killed = true});
+  EXPECT_THAT(manager_->ExecSync(Context(), id, {"hang"}, 1),
+              StatusIs(absl::StatusCode::kDeadlineExceeded,
+                       AllOf(HasSubstr("hang"), HasSubstr("timed out after 1 s"))));
+  EXPECT_THAT(manager_->ExecSync(Context(), id, {}, 0),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cmd")));
+}
+
+TEST_F(ManagerTest, FiltersAreAnded) {
+  std::string a = MustRun(Pod("a"));
+  std::string b = MustRun(Pod("b"));
+  MustStart(a, Container("one"));
+  std::string two = MustStart(b, Container("two"));
+  EXPECT_THAT(manager_->ListPods({.labels = {{"app", "a"}}}), SizeIs(1));
+  EXPECT_THAT(manager_->ListPods({.id = a, .labels = {{"app", "b"}}}), IsEmpty());
+  EXPECT_THAT(manager_->ListContainers({.pod_id = b}), SizeIs(1));
+  EXPECT_THAT(manager_->ListContainers({.id = two.substr(0, 8), .pod_id = b}), SizeIs(1));
+  EXPECT_THAT(manager_->ListContainers({.pod_id = "ffff"}), IsEmpty());
+  EXPECT_THAT(manager_->ListContainers({.state = ContainerState::kExited}), IsEmpty());
+}
+
+TEST_F(ManagerTest, ManyPodsAtOnce) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 5; ++i) {
+        std::string pod = MustRun(Pod(absl::StrCat("p", t, "-", i)));
+        MustStart(pod);
+        EXPECT_OK(manager_->StopPod(Context(), pod));
+        EXPECT_OK(manager_->RemovePod(Context(), pod));
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  ExpectNothingLeft();
+}
+
+}  // namespace
+}  // namespace berth::sandbox

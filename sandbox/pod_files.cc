@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/pod_files.h"
+
+#include <fcntl.h>
+
+#include "absl/strings/str_join.h"
+#include "base/file.h"
+#include "base/sys.h"
+
+namespace berth::sandbox {
+namespace {
+
+// resolv.conf and hosts of a host are a few lines; more is a mistake.
+constexpr size_t kMaxHostFile = 1 << 20;
+
+Status CheckWords(const std::vector<std::string>& words, std::string_view field, bool blanks) {
+  for (const std::string& word : words) {
+    if (word.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(std::string(field), ": empty entry"));
+    }
+    for (unsigned char c : word) {
+      if (c < 0x20 || c == 0x7f || (c == ' ' && !blanks)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(std::string(field),
+                         ": entry holds a blank or control character, which would forge "
+                         "another line"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+StatusOr<std::string> HostFile(const std::string& path) {
+  StatusOr<std::string> text = ReadFile(path, kMaxHostFile);
+  if (absl::IsNotFound(text.status())) return std::string();
+  return text;
+}
+
+constexpr std::string_view kLocalHosts =
+    "127.0.0.1\tlocalhost\n"
+    "::1\tlocalhost ip6-localhost ip6-loopback\n"
+    "fe00::\tip6-localnet\n"
+    "ff02::1\tip6-allnodes\n"
+    "ff02::2\tip6-allrouters\n";
+
+}  // namespace
+
+Status ValidateDns(const DnsConfig& dns) {
+  RETURN_IF_ERROR(CheckWords(dns.servers, "dns_config.servers", /*blanks=*/false));
+  RETURN_IF_ERROR(CheckWords(dns.searches, "dns_config.searches", /*blanks=*/false));
+  return CheckWords(dns.options, "dns_config.options", /*blanks=*/false);
+}
+
+std::string RenderResolvConf(const DnsConfig& dns) {
+  std::string text;
+  if (!dns.searches.empty())
+    absl::StrAppend(&text, "search ", absl::StrJoin(dns.searches, " "), "\n");
+  for (const std::string& server : dns.servers) absl::StrAppend(&text, "nameserver ", server, "\n");
+  if (!dns.options.empty())
+    absl::StrAppend(&text, "options ", absl::StrJoin(dns.options, " "), "\n");
+  return text;
+}
+
+Status WritePodFiles(const std::string& dir, const PodConfig& config, const std::string& hostname,
+                     bool host_network) {
+  RETURN_IF_ERROR(MakeDirs(dir, 0700));
+  ASSIGN_OR_RETURN(UniqueFd fd, sys::Open(dir, O_RDONLY | O_DIRECTORY));
+  std::string resolv;
+  if (config.dns.has_value()) {
+    resolv = RenderResolvConf(*config.dns);
+  } else {
+    ASSIGN_OR_RETURN(resolv, HostFile("/etc/resolv.conf"));
+  }
+  RETURN_IF_ERROR(AtomicReplace(fd.get(), "resolv.conf", resolv, 0644, /*durable=*/false));
+  RETURN_IF_ERROR(AtomicReplace(fd.get(), "hostname", hostname + "\n", 0644, /*durable=*/false));
+  std::string hosts(kLocalHosts);
+  if (host_network) {
+    ASSIGN_OR_RETURN(hosts, HostFile("/etc/hosts"));
+  }
+  return AtomicReplace(fd.get(), "hosts", hosts, 0644, /*durable=*/false);
+}
+
+Status WriteHosts(const std::string& dir, const std::string& hostname,
+                  const std::vector<std::string>& addresses) {
+  ASSIGN_OR_RETURN(UniqueFd fd, sys::Open(dir, O_RDONLY | O_DIRECTORY));
+  std::string text(kLocalHosts);
+  for (const std::string& address : addresses) {
+    absl::StrAppend(&text, address, "\t", hostname, "\n");
+  }
+  return AtomicReplace(fd.get(), "hosts", text, 0644, /*durable=*/false);
+}
+
+}  // namespace berth::sandbox

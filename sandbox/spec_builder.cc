@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/spec_builder.h"
+
+#include <map>
+
+#include "absl/strings/match.h"
+
+namespace berth::sandbox {
+
+namespace spec = runtime::spec;
+
+namespace {
+
+constexpr std::string_view kDefaultPath =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::vector<spec::Namespace> BuildNamespaces(const SpecInput& input) {
+  using enum spec::NamespaceType;
+  const NamespaceOptions& options = input.container->security.namespaces;
+  const NamespaceOptions& pod = input.pod->security.namespaces;
+  std::vector<spec::Namespace> out = {{kMount, ""}};
+  // What the pod shares is joined; the paths are for readers of the specification.
+  if (pod.network == NamespaceMode::kPod) out.push_back({kNetwork, input.netns_path});
+  if (pod.network == NamespaceMode::kPod) out.push_back({kUts, ""});
+  if (pod.ipc == NamespaceMode::kPod) out.push_back({kIpc, ""});
+  if (options.pid != NamespaceMode::kNode) out.push_back({kPid, ""});
+  if (!input.container->security.privileged) out.push_back({kCgroup, ""});
+  return out;
+}
+
+Status CheckNamespaces(const SpecInput& input) {
+  const NamespaceOptions& own = input.container->security.namespaces;
+  if (own.network == NamespaceMode::kContainer || own.network == NamespaceMode::kTarget) {
+    return absl::InvalidArgumentError(
+        "linux.security_context.namespace_options.network: only POD and NODE are possible");
+  }
+  if (own.ipc == NamespaceMode::kContainer || own.ipc == NamespaceMode::kTarget) {
+    return absl::InvalidArgumentError(
+        "linux.security_context.namespace_options.ipc: only POD and NODE are possible");
+  }
+  if (own.userns.has_value() && own.userns->mode == NamespaceMode::kPod) {
+    return absl::UnimplementedError(
+        "linux.security_context.namespace_options.userns_options: user namespaces are not "
+        "supported");
+  }
+  if (input.container->security.privileged && !input.pod->security.privileged) {
+    return absl::InvalidArgumentError(
+        "linux.security_context.privileged: the pod sandbox is not privileged");
+  }
+  return absl::OkStatus();
+}
+
+std::map<std::string, std::string> BuildAnnotations(const SpecInput& input) {
+  std::map<std::string, std::string> out;
+  out["io.kubernetes.cri.container-type"] = "container";
+  out["io.kubernetes.cri.sandbox-id"] = input.pod_id;
+  out["io.kubernetes.cri.container-name"] = input.container->metadata->name;
+  if (input.pod->metadata.has_value()) {
+    out["io.kubernetes.cri.sandbox-name"] = input.pod->metadata->name;
+    out["io.kubernetes.cri.sandbox-namespace"] = input.pod->metadata->ns;
+    out["io.kubernetes.cri.sandbox-uid"] = input.pod->metadata->uid;
+  }
+  if (input.container->image.has_value()) {
+    const ImageRef& image = *input.container->image;
+    out["io.kubernetes.cri.image-name"] =
+        image.user_specified_image.empty() ? image.image : image.user_specified_image;
+  }
+  return out;
+}
+
+StatusOr<spec::Process> BuildProcess(const SpecInput& input) {
+  const ContainerConfig& config = *input.container;
+  const ContainerSecurity& security = config.security;
+  spec::Process process;
+  process.terminal = config.tty;
+  process.user.uid = static_cast<uint32_t>(input.user.uid);
+  process.user.gid = static_cast<uint32_t>(input.user.gid);
+  for (int64_t gid : input.user.supplemental_groups) {
+    process.user.additional_gids.push_back(static_cast<uint32_t>(gid));
+  }
+  ASSIGN_OR_RETURN(process.args, BuildArgs(config, *input.image));
+  process.env = BuildEnv(input);
+  process.cwd = !config.working_dir.empty()         ? config.working_dir
+                : !input.image->working_dir.empty() ? input.image->working_dir
+                                                    : "/";
+  if (!process.cwd.starts_with("/")) process.cwd = "/" + process.cwd;
+  ASSIGN_OR_RETURN(process.capabilities, BuildCapabilities(security));
+  ASSIGN_OR_RETURN(process.apparmor_profile, BuildApparmorProfile(security));
+  process.no_new_privileges = security.no_new_privs;
+  process.oom_score_adj = static_cast<int32_t>(config.resources.oom_score_adj);
+  return process;
+}
+
+void AddHostDevices(const SpecInput& input, spec::Spec* out) {
+  for (const auto& [device, permissions] : input.devices) {
+    out->linux.devices.push_back({device.path, device.type, device.major, device.minor, device.mode,
+                                  device.uid, device.gid});
+  }
+}
+
+}  // namespace
+
+StatusOr<std::vector<std::string>> BuildArgs(const ContainerConfig& config,
+                                             const images::ImageConfig& image) {
+  std::vector<std::string> entrypoint = config.command;
+  std::vector<std::string> args = config.args;
+  if (entrypoint.empty()) {
+    entrypoint = image.entrypoint;
+    if (args.empty()) args = image.cmd;
+  }
+  entrypoint.insert(entrypoint.end(), args.begin(), args.end());
+  if (entrypoint.empty()) {
+    return absl::InvalidArgumentError(
+        "command: empty, and the image has neither entrypoint nor cmd");
+  }
+  return entrypoint;
+}
+
+std::vector<std::string> BuildEnv(const SpecInput& input) {
+  // Later entries win and keep the place of the first, as a shell would show them.
+  std::vector<std::string> env;
+  auto set = [&env](const std::string& entry) {
+    std::string name = entry.substr(0, entry.find('=') + 1);
+    for (std::string& have : env) {
+      if (absl::StartsWith(have, name)) {
+        have = entry;
+        return;
+      }
+    }
+    env.push_back(entry);
+  };
+  set(std::string(kDefaultPath));
+  if (input.container->tty) set("TERM=xterm");
+  if (!input.hostname.empty()) set("HOSTNAME=" + input.hostname);
+  set("HOME=" + (input.home.empty() ? "/" : input.home));
+  for (const std::string& entry : input.image->env) {
+    if (entry.find('=') != std::string::npos) set(entry);
+  }
+  for (const auto& [name, value] : input.container->envs) set(name + "=" + value);
+  return env;
+}
+
+spec::Resources BuildResources(const Resources& in) {
+  spec::Resources out;
+  spec::CpuResources cpu;
+  if (in.cpu_shares > 0) cpu.shares = static_cast<uint64_t>(in.cpu_shares);
+  if (in.cpu_quota != 0) cpu.quota = in.cpu_quota;
+  if (in.cpu_period > 0) cpu.period = static_cast<uint64_t>(in.cpu_period);
+  cpu.cpus = in.cpuset_cpus;
+  cpu.mems = in.cpuset_mems;
+  if (cpu != spec::CpuResources()) out.cpu = cpu;
+  spec::MemoryResources memory;
+  if (in.memory_limit_in_bytes != 0) {
+    memory.limit = in.memory_limit_in_bytes;
+    // Memory plus swap equals memory: no swap, unless the request says otherwise.
+    memory.swap = in.memory_swap_limit_in_bytes != 0 ? in.memory_swap_limit_in_bytes
+                                                     : in.memory_limit_in_bytes;
+  } else if (in.memory_swap_limit_in_bytes != 0) {
+    memory.swap = in.memory_swap_limit_in_bytes;
+  }
+  if (memory != spec::MemoryResources()) out.memory = memory;
+  for (const HugepageLimit& limit : in.hugepage_limits) {
+    out.hugepage_limits.push_back({limit.page_size, limit.limit});
+  }
+  out.unified = in.unified;
+  return out;
+}
+
+std::vector<spec::DeviceRule> BuildDeviceRules(const SpecInput& input) {
+  if (input.container->security.privileged) return {{true, 'a', {}, {}, "rwm"}};
+  std::vector<spec::DeviceRule> rules = {
+      {false, 'a', {}, {}, "rwm"},
+      // Making a node is harmless without the right to open it.
+      {true, 'c', {}, {}, "m"},
+      {true, 'b', {}, {}, "m"},
+  };
+  constexpr std::pair<int, int> kDefault[] = {{1, 3}, {1, 5}, {1, 7}, {1, 8},
+                                              {1, 9}, {5, 0}, {5, 1}, {5, 2}};
+  for (auto [major, minor] : kDefault) rules.push_back({true, 'c', major, minor, "rwm"});
+  rules.push_back({true, 'c', 136, {}, "rwm"});
+  for (const auto& [device, permissions] : input.devices) {
+    rules.push_back({true, device.type, device.major, device.minor, permissions});
+  }
+  return rules;
+}
+
+StatusOr<spec::Spec> BuildSpec(const SpecInput& input) {
+  RETURN_IF_ERROR(CheckNamespaces(input));
+  const ContainerSecurity& security = input.container->security;
+  spec::Spec out;
+  out.root = spec::Root{"rootfs", security.readonly_rootfs};
+  ASSIGN_OR_RETURN(out.process, BuildProcess(input));
+  if (input.pod->security.namespaces.network == NamespaceMode::kPod) out.hostname = input.hostname;
+  ASSIGN_OR_RETURN(out.mounts, BuildMounts(input));
+  out.annotations = BuildAnnotations(input);
+  out.linux.namespaces = BuildNamespaces(input);
+  out.linux.cgroups_path = absl::StrCat(input.cgroup_parent, "/", input.container_id);
+  out.linux.resources = BuildResources(input.container->resources);
+  out.linux.resources->devices = BuildDeviceRules(input);
+  AddHostDevices(input, &out);
+  if (!security.privileged) {
+    out.linux.masked_paths = security.masked_paths;
+    out.linux.readonly_paths = security.readonly_paths;
+  }
+  for (const spec::Mount& mount : out.mounts) {
+    for (const std::string& option : mount.options) {
+      if (option == "rshared") out.linux.rootfs_propagation = "shared";
+      if (option == "rslave" && out.linux.rootfs_propagation.empty()) {
+        out.linux.rootfs_propagation = "slave";
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace berth::sandbox

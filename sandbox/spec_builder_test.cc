@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/spec_builder.h"
+
+#include "test/support/golden.h"
+#include "test/support/status_matchers.h"
+
+namespace berth::sandbox {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class SpecBuilderTest : public testing::Test {
+ protected:
+  SpecBuilderTest() {
+    pod_.metadata = PodMetadata{"web", "uid-1", "default", 0};
+    container_.metadata = ContainerMetadata{"app", 0};
+    container_.image = ImageRef{};
+    container_.image->image = "docker.io/library/app:1";
+    image_.entrypoint = {"/app"};
+    image_.cmd = {"--serve"};
+    image_.env = {"PATH=/bin", "LANG=C"};
+    input_.container_id = std::string(64, 'c');
+    input_.pod_id = std::string(64, 'b');
+    input_.pod = &pod_;
+    input_.container = &container_;
+    input_.image = &image_;
+    input_.hostname = "web";
+    input_.pod_dir = "/var/lib/berth/pods/p";
+    input_.cgroup_parent = "/kubepods/pod1";
+    input_.netns_path = "/run/netns/n";
+  }
+  PodConfig pod_;
+  ContainerConfig container_;
+  images::ImageConfig image_;
+  SpecInput input_;
+};
+
+TEST_F(SpecBuilderTest, CommandReplacesEntrypointAndArgsReplaceCmd) {
+  EXPECT_THAT(*BuildArgs(container_, image_), ElementsAre("/app", "--serve"));
+  container_.args = {"x"};
+  EXPECT_THAT(*BuildArgs(container_, image_), ElementsAre("/app", "x"));
+  container_.command = {"/other"};
+  EXPECT_THAT(*BuildArgs(container_, image_), ElementsAre("/other", "x"));
+  container_.args.clear();
+  EXPECT_THAT(*BuildArgs(container_, image_), ElementsAre("/other"));
+  container_.command.clear();
+  EXPECT_THAT(BuildArgs(container_, images::ImageConfig()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("command: empty")));
+}
+
+TEST_F(SpecBuilderTest, LaterEnvironmentEntriesWin) {
+  container_.envs = {{"LANG", "first"}, {"LANG", "second"}, {"RAW", "\xff"}};
+  EXPECT_THAT(BuildEnv(input_),
+              ElementsAre("PATH=/bin", "HOSTNAME=web", "HOME=/", "LANG=second", "RAW=\xff"));
+}
+
+TEST_F(SpecBuilderTest, MountsParentsFirstAndReplacesDefaults) {
+  Mount deep, shallow, hosts;
+  deep.container_path = "/data/sub/";
+  deep.host_path = "/h/deep";
+  shallow.container_path = "data";
+  shallow.host_path = "/h/shallow";
+  hosts.container_path = "/etc/hosts";
+  hosts.host_path = "/h/hosts";
+  container_.mounts = {deep, shallow, hosts};
+  ASSERT_OK_AND_ASSIGN(auto mounts, BuildMounts(input_));
+  std::vector<std::string> targets;
+  for (const auto& mount : mounts) targets.push_back(mount.destination);
+  EXPECT_THAT(targets, ElementsAre("/proc", "/dev", "/dev/pts", "/dev/mqueue", "/sys",
+                                   "/sys/fs/cgroup", "/dev/shm", "/etc/hostname",
+                                   "/etc/resolv.conf", "/data", "/data/sub", "/etc/hosts"));
+}
+
+TEST_F(SpecBuilderTest, RefusesContradictoryMounts) {
+  auto refused = [&](auto change, const char* why) {
+    Mount mount;
+    mount.container_path = "/x";
+    mount.host_path = "/y";
+    change(mount);
+    container_.mounts = {mount};
+    EXPECT_THAT(BuildMounts(input_), StatusIs(testing::_, HasSubstr(why)));
+  };
+  refused([](Mount& m) { m.container_path = ""; }, "mounts[0].container_path: empty");
+  refused([](Mount& m) { m.host_path = ""; }, "mounts[0].host_path: empty");
+  refused([](Mount& m) { m.host_path = "relative"; }, "not absolute");
+  refused([](Mount& m) { m.container_path = "/a/../../b"; }, "holds \"..\"");
+  refused([](Mount& m) { m.recursive_read_only = true; }, "needs readonly");
+  refused(
+      [](Mount& m) {
+        m.recursive_read_only = m.readonly = true;
+        m.propagation = Propagation::kHostToContainer;
+      },
+      "needs private propagation");
+  refused([](Mount& m) { m.mount_options = {"suid"}; }, "mount_options");
+}
+
+TEST_F(SpecBuilderTest, ResourcesOfZeroAreNotSpecified) {
+  EXPECT_EQ(BuildResources({}), runtime::spec::Resources());
+  Resources in;
+  in.memory_limit_in_bytes = 1 << 20;
+  in.cpu_quota = -1;
+  auto out = BuildResources(in);
+  EXPECT_EQ(out.memory->swap, 1 << 20);
+  EXPECT_EQ(out.cpu->quota, -1);
+  EXPECT_FALSE(out.cpu->shares.has_value());
+}
+
+TEST_F(SpecBuilderTest, PrivilegedNeedsAPrivilegedPod) {
+  container_.security.privileged = true;
+  EXPECT_THAT(BuildSpec(input_),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("privileged")));
+  pod_.security.privileged = true;
+  container_.security.masked_paths = {"/proc/kcore"};
+  ASSERT_OK_AND_ASSIGN(auto spec, BuildSpec(input_));
+  EXPECT_TRUE(spec.linux.masked_paths.empty());
+  EXPECT_EQ(spec.linux.FindNamespace(runtime::spec::NamespaceType::kCgroup), nullptr);
+}
+
+TEST_F(SpecBuilderTest, GoldenSpecs) {
+  ASSERT_OK_AND_ASSIGN(auto plain, BuildSpec(input_));
+  EXPECT_OK(runtime::spec::Validate(plain));
+  EXPECT_TRUE(MatchesGolden("sandbox/spec-plain.json", runtime::spec::ToJson(plain)));
+
+  container_.security.run_as_user = 1000;
+  input_.user = {1000, 1000, {50, 60}};
+  container_.security.no_new_privs = true;
+  container_.security.readonly_rootfs = true;
+  container_.security.masked_paths = {"/proc/kcore"};
+  container_.security.readonly_paths = {"/proc/sys"};
+  container_.security.capabilities.drop = {"ALL"};
+  container_.security.capabilities.add = {"NET_BIND_SERVICE"};
+  container_.resources.cpu_shares = 512;
+  container_.resources.memory_limit_in_bytes = 64 << 20;
+  container_.resources.oom_score_adj = 900;
+  container_.working_dir = "/srv";
+  container_.tty = true;
+  Mount volume;
+  volume.container_path = "/data";
+  volume.host_path = "/h/data";
+  volume.readonly = true;
+  volume.propagation = Propagation::kHostToContainer;
+  container_.mounts = {volume};
+  input_.devices = {{HostDevice{"/dev/fuse", 'c', 10, 229, 0666, 0, 0}, "rw"}};
+  ASSERT_OK_AND_ASSIGN(auto limited, BuildSpec(input_));
+  EXPECT_OK(runtime::spec::Validate(limited));
+  EXPECT_TRUE(MatchesGolden("sandbox/spec-limited.json", runtime::spec::ToJson(limited)));
+}
+
+}  // namespace
+}  // namespace berth::sandbox

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "sandbox/spec_builder.h"
+
+namespace berth::sandbox {
+
+namespace spec = runtime::spec;
+
+namespace {
+
+// "/a//b/./c/" -> "/a/b/c". InvalidArgument for a ".." component: nobody means it.
+StatusOr<std::string> CleanPath(const std::string& path, std::string_view field) {
+  std::string out;
+  size_t at = 0;
+  while (at < path.size()) {
+    size_t end = std::min(path.find('/', at), path.size());
+    std::string part = path.substr(at, end - at);
+    at = end + 1;
+    if (part.empty() || part == ".") continue;
+    if (part == "..") {
+      return absl::InvalidArgumentError(
+          absl::StrCat(std::string(field), ": \"", path, "\" holds \"..\""));
+    }
+    out += "/" + part;
+  }
+  return out.empty() ? std::string("/") : out;
+}
+
+StatusOr<spec::Mount> BindMount(const Mount& in, size_t index) {
+  std::string field = absl::StrCat("mounts[", index, "]");
+  if (in.container_path.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ".container_path: empty"));
+  }
+  if (in.image.has_value() && !in.image->image.empty()) {
+    return absl::UnimplementedError(absl::StrCat(field, ".image: image volumes are not supported"));
+  }
+  if (in.host_path.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ".host_path: empty"));
+  }
+  if (!in.host_path.starts_with("/")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ".host_path: \"", in.host_path, "\" is not absolute"));
+  }
+  spec::Mount out;
+  ASSIGN_OR_RETURN(out.destination, CleanPath(in.container_path, field + ".container_path"));
+  out.type = "bind";
+  out.source = in.host_path;
+  out.options = {"rbind"};
+  switch (in.propagation) {
+    case Propagation::kPrivate:
+      out.options.push_back("rprivate");
+      break;
+    case Propagation::kHostToContainer:
+      out.options.push_back("rslave");
+      break;
+    case Propagation::kBidirectional:
+      out.options.push_back("rshared");
+      break;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat(field, ".propagation: unknown value"));
+  }
+  if (in.recursive_read_only) {
+    if (!in.readonly) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(field, ".recursive_read_only: needs readonly"));
+    }
+    if (in.propagation != Propagation::kPrivate) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(field, ".recursive_read_only: needs private propagation"));
+    }
+    out.options.push_back("rro");
+  } else {
+    out.options.push_back(in.readonly ? "ro" : "rw");
+  }
+  for (const std::string& option : in.mount_options) {
+    if (option != "noexec" && option != "nodev" && option != "nosuid") {
+      return absl::InvalidArgumentError(absl::StrCat(field, ".mount_options: \"", option,
+                                                     "\" is not one of noexec, nodev, nosuid"));
+    }
+    out.options.push_back(option);
+  }
+  if (!in.uid_mappings.empty() || !in.gid_mappings.empty()) {
+    return absl::UnimplementedError(
+        absl::StrCat(field, ".uidMappings: idmapped mounts are not supported"));
+  }
+  return out;
+}
+
+size_t Depth(const std::string& path) {
+  return static_cast<size_t>(std::count(path.begin(), path.end(), '/')) - (path == "/" ? 1 : 0);
+}
+
+}  // namespace
+
+StatusOr<std::vector<spec::Mount>> BuildMounts(const SpecInput& input) {
+  const ContainerSecurity& security = input.container->security;
+  const bool host_ipc = security.namespaces.ipc == NamespaceMode::kNode;
+  const std::string rw = security.privileged ? "rw" : "ro";
+  std::vector<spec::Mount> mounts = {
+      {"/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}, {}, {}},
+      {"/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}, {}, {}},
+      {"/dev/pts",
+       "devpts",
+       "devpts",
+       {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"},
+       {},
+       {}},
+      {"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}, {}, {}},
+      {"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", rw}, {}, {}},
+      {"/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", rw}, {}, {}},
+  };
+  std::vector<spec::Mount> volumes;
+  for (size_t i = 0; i < input.container->mounts.size(); ++i) {
+    ASSIGN_OR_RETURN(spec::Mount mount, BindMount(input.container->mounts[i], i));
+    volumes.push_back(std::move(mount));
+  }
+  auto requested = [&](std::string_view path) {
+    return std::any_of(volumes.begin(), volumes.end(),
+                       [&](const spec::Mount& m) { return m.destination == path; });
+  };
+  // The runtime puts the pod's shared memory here, or the host's with its IPC namespace.
+  if (!requested("/dev/shm")) {
+    if (host_ipc) {
+      mounts.push_back({"/dev/shm", "bind", "/dev/shm", {"rbind", "rprivate", "rw"}, {}, {}});
+    } else {
+      mounts.push_back({"/dev/shm",
+                        "tmpfs",
+                        "shm",
+                        {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"},
+                        {},
+                        {}});
+    }
+  }
+  const std::string files_mode = security.readonly_rootfs ? "ro" : "rw";
+  for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
+    std::string path = std::string("/etc/") + name;
+    if (requested(path)) continue;
+    mounts.push_back(
+        {path, "bind", input.pod_dir + "/" + name, {"rbind", "rprivate", files_mode}, {}, {}});
+  }
+  // Parents before children, so that a volume inside another one is seen.
+  std::stable_sort(volumes.begin(), volumes.end(), [](const auto& a, const auto& b) {
+    return Depth(a.destination) < Depth(b.destination);
+  });
+  mounts.insert(mounts.end(), volumes.begin(), volumes.end());
+  return mounts;
+}
+
+}  // namespace berth::sandbox

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include "runtime/security/capabilities.h"
+#include "runtime/security/seccomp_profile.h"
+#include "sandbox/spec_builder.h"
+
+namespace berth::sandbox {
+
+namespace {
+
+// The deprecated string form, used where the new field is absent.
+StatusOr<std::optional<SecurityProfile>> ProfileFromPath(const std::string& path) {
+  if (path.empty()) return std::optional<SecurityProfile>();
+  if (path == "runtime/default" || path == "docker/default") {
+    return std::optional(SecurityProfile{ProfileType::kRuntimeDefault, ""});
+  }
+  if (path == "unconfined") return std::optional(SecurityProfile{ProfileType::kUnconfined, ""});
+  constexpr std::string_view kLocalhost = "localhost/";
+  if (path.starts_with(kLocalhost)) {
+    return std::optional(SecurityProfile{ProfileType::kLocalhost, path.substr(kLocalhost.size())});
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("linux.security_context.seccomp_profile_path: \"", path,
+                   "\" is none of runtime/default, unconfined, localhost/<path>"));
+}
+
+uint64_t BoundingOf(const runtime::spec::Spec& spec) {
+  if (!spec.process.has_value() || !spec.process->capabilities.has_value()) return 0;
+  StatusOr<uint64_t> bits = runtime::CapabilityBits(spec.process->capabilities->bounding);
+  return bits.ok() ? *bits : 0;
+}
+
+}  // namespace
+
+StatusOr<runtime::spec::Capabilities> BuildCapabilities(const ContainerSecurity& security) {
+  runtime::CapabilityRequest request;
+  request.privileged = security.privileged;
+  request.add = security.capabilities.add;
+  request.drop = security.capabilities.drop;
+  request.add_ambient = security.capabilities.add_ambient;
+  StatusOr<runtime::CapabilitySets> sets =
+      runtime::ResolveCapabilities(request, runtime::AvailableCapabilities());
+  if (!sets.ok()) return Annotate(sets.status(), "linux.security_context.capabilities");
+  return runtime::CapabilitiesToSpec(*sets);
+}
+
+StatusOr<std::string> BuildApparmorProfile(const ContainerSecurity& security) {
+  if (security.privileged) return std::string();
+  std::string name;
+  if (security.apparmor.has_value()) {
+    if (security.apparmor->type != ProfileType::kLocalhost) return std::string();
+    name = security.apparmor->localhost_ref;
+  } else if (security.apparmor_profile.starts_with("localhost/")) {
+    name = security.apparmor_profile.substr(sizeof "localhost/" - 1);
+  } else {
+    return std::string();
+  }
+  if (name.empty()) {
+    return absl::InvalidArgumentError("linux.security_context.apparmor.localhost_ref: empty");
+  }
+  if (access("/sys/module/apparmor/parameters/enabled", F_OK) != 0) {
+    return absl::InvalidArgumentError(absl::StrCat("linux.security_context.apparmor: profile \"",
+                                                   name,
+                                                   "\" asked for, but this kernel has no "
+                                                   "AppArmor"));
+  }
+  return name;
+}
+
+Status AttachSeccomp(const ContainerConfig& config, runtime::spec::Spec* spec) {
+  const ContainerSecurity& security = config.security;
+  if (security.privileged) return absl::OkStatus();
+  std::optional<SecurityProfile> profile = security.seccomp;
+  if (!profile.has_value()) {
+    ASSIGN_OR_RETURN(profile, ProfileFromPath(security.seccomp_profile_path));
+  }
+  if (!profile.has_value()) return absl::OkStatus();
+  switch (profile->type) {
+    case ProfileType::kUnconfined:
+      return absl::OkStatus();
+    case ProfileType::kRuntimeDefault:
+      spec->linux.seccomp = runtime::DefaultSeccompProfile(BoundingOf(*spec));
+      return absl::OkStatus();
+    case ProfileType::kLocalhost: {
+      auto loaded = runtime::LoadSeccompProfile(profile->localhost_ref, BoundingOf(*spec));
+      if (!loaded.ok()) {
+        return Annotate(loaded.status(), "linux.security_context.seccomp.localhost_ref");
+      }
+      spec->linux.seccomp = *std::move(loaded);
+      return absl::OkStatus();
+    }
+  }
+  return absl::InvalidArgumentError("linux.security_context.seccomp.profile_type: unknown value");
+}
+
+}  // namespace berth::sandbox

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The records of pods and containers, in SQLite and in memory: one truth, written through.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "base/database.h"
+#include "sandbox/records.h"
+
+namespace berth::sandbox {
+
+// The records handed out are immutable and shared: the table owns the current one, readers own
+// what they looked up. Thread safe; readers never wait for the disk.
+class Store {
+ public:
+  using Pod = std::shared_ptr<const PodRecord>;
+  using Container = std::shared_ptr<const ContainerRecord>;
+
+  // Loads everything. DataLoss if a record cannot be read. `database` outlives the store.
+  static StatusOr<std::unique_ptr<Store>> Open(Database* database);
+
+  // On disk first (not fsynced: see Database::Transact), then in memory.
+  Status Put(const PodRecord& record);
+  Status Put(const ContainerRecord& record);
+  Status ErasePod(const std::string& id);
+  Status EraseContainer(const std::string& id);
+
+  // By full ID; nullptr if unknown.
+  Pod GetPod(const std::string& id) const;
+  Container GetContainer(const std::string& id) const;
+  // By unique prefix. NotFound for an empty or unknown one, InvalidArgument for an ambiguous one.
+  StatusOr<Pod> FindPod(const std::string& prefix) const;
+  StatusOr<Container> FindContainer(const std::string& prefix) const;
+
+  // Sorted by creation time, newest first.
+  std::vector<Pod> Pods() const;
+  std::vector<Container> Containers() const;
+  std::vector<Container> ContainersOf(const std::string& pod_id) const;
+  // nullptr if there is none with that name.
+  Pod PodNamed(const std::string& name) const;
+
+ private:
+  explicit Store(Database* database) : database_(database) {}
+  Status Load();
+
+  Database* const database_;
+  mutable absl::Mutex mutex_;
+  absl::flat_hash_map<std::string, Pod> pods_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, Container> containers_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace berth::sandbox

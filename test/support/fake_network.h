@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Network for tests: addresses of 192.0.2.0/24 from a table.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "network/network.h"
+
+namespace berth {
+
+// Thread safe.
+class FakeNetwork : public network::Network {
+ public:
+  std::vector<std::string> Attached() {
+    absl::MutexLock lock(&mutex_);
+    std::vector<std::string> out;
+    for (const auto& [id, lease] : leases_) out.push_back(id);
+    return out;
+  }
+
+  StatusOr<network::Lease> Attach(const Context&, const network::AttachRequest& request) override {
+    absl::MutexLock lock(&mutex_);
+    network::Lease lease;
+    lease.pod_id = request.pod_id;
+    lease.addresses = {absl::StrCat("192.0.2.", ++next_ % 250 + 1)};
+    lease.port_mappings = request.port_mappings;
+    leases_[request.pod_id] = lease;
+    return lease;
+  }
+  Status Detach(const Context&, const std::string& pod_id) override {
+    absl::MutexLock lock(&mutex_);
+    leases_.erase(pod_id);
+    return absl::OkStatus();
+  }
+  Status Recover(const std::vector<network::Lease>& leases) override {
+    absl::MutexLock lock(&mutex_);
+    leases_.clear();
+    for (const network::Lease& lease : leases) leases_[lease.pod_id] = lease;
+    return absl::OkStatus();
+  }
+  network::NetworkStatus GetStatus() const override { return {true, "", ""}; }
+  Status TearDown() override { return absl::OkStatus(); }
+
+ private:
+  absl::Mutex mutex_;
+  int next_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<std::string, network::Lease> leases_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace berth
