@@ -294,6 +294,16 @@ Status FakeRuntime::CreateContainer(const Context& context, const ContainerSetup
   return absl::OkStatus();
 }
 
+StatusOr<UniqueFd> FakeRuntime::OpenImageRoot(const RootfsSpec& rootfs) {
+  RETURN_IF_ERROR(Enter("OpenImageRoot", ""));
+  absl::MutexLock lock(&mutex_);
+  if (rootfs_directory_.empty() && rootfs.lower.empty()) {
+    return absl::InvalidArgumentError("root file system: no layers");
+  }
+  return sys::Open(rootfs_directory_.empty() ? rootfs.lower.front() : rootfs_directory_,
+                   O_PATH | O_DIRECTORY);
+}
+
 StatusOr<UniqueFd> FakeRuntime::OpenRootfs(const std::string& container_id) {
   RETURN_IF_ERROR(Enter("OpenRootfs", container_id));
   absl::MutexLock lock(&mutex_);

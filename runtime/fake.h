@@ -49,7 +49,7 @@ class FakeRuntime : public Runtime {
   void IgnoreSignals(bool ignore);
   // The answer of execs with these arguments; the empty vector: of all others.
   void SetExec(std::vector<std::string> args, FakeExecResult result);
-  // Directory that OpenRootfs opens instead of the topmost layer.
+  // Directory that OpenRootfs and OpenImageRoot open instead of the topmost layer.
   void SetRootfsDirectory(std::string path);
   // Forgets what only lives in memory of a daemon, as a restart does: containers must be added
   // again. What runs keeps running.
@@ -71,6 +71,7 @@ class FakeRuntime : public Runtime {
   StatusOr<PodInfo> OpenPod(const std::string& pod_id) override;
   Status DestroyPod(const std::string& pod_id, const std::string& cgroup_parent) override;
   Status CreateContainer(const Context& context, const ContainerSetup& setup) override;
+  StatusOr<UniqueFd> OpenImageRoot(const RootfsSpec& rootfs) override;
   StatusOr<UniqueFd> OpenRootfs(const std::string& container_id) override;
   StatusOr<pid_t> StartContainer(const Context& context, const std::string& container_id) override;
   Status AddContainer(const ContainerSetup& setup, bool started) override;

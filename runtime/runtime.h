@@ -142,6 +142,9 @@ class Runtime {
   // Validates the spec, mounts the root detached, opens every source, makes the cgroup and
   // applies its limits. On failure nothing is left. The code and message tell the field or path.
   virtual Status CreateContainer(const Context& context, const ContainerSetup& setup) = 0;
+  // The root's lower layers alone, mounted detached and read-only: sandbox/ reads the image's
+  // /etc/passwd there before there is a specification to create a container from.
+  virtual StatusOr<UniqueFd> OpenImageRoot(const RootfsSpec& rootfs) = 0;
   // A directory descriptor of the created container's root (mounted, detached): for reading
   // /etc/passwd and the like. NotFound if it is not in the created state.
   virtual StatusOr<UniqueFd> OpenRootfs(const std::string& container_id) = 0;
