@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// berth: talks to berthd for what crictl has no words for. Exit codes: 0 done, 1 failed, 2 wrong
+// usage.
+#include <grpcpp/grpcpp.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "cri/api/berth/v1/admin.grpc.pb.h"
+
+namespace berth {
+namespace {
+
+namespace admin = ::berth::v1;
+
+class Client {
+ public:
+  explicit Client(std::string socket)
+      : socket_(std::move(socket)),
+        stub_(admin::Admin::NewStub(
+            grpc::CreateChannel("unix:" + socket_, grpc::InsecureChannelCredentials()))) {}
+
+  int Version() {
+    std::printf("berth %s\n", BERTH_VERSION);
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+    admin::VersionResponse response;
+    if (grpc::Status status = stub_->Version(&context, {}, &response); !status.ok()) {
+      return Fail(status);
+    }
+    std::printf("berthd %s\n", response.version().c_str());
+    return 0;
+  }
+
+  int Import(const std::string& path, const std::string& name) {
+    admin::ImportImageRequest request;
+    std::error_code error;
+    // The daemon has another working directory.
+    request.set_path(std::filesystem::absolute(path, error).string());
+    request.set_name(name);
+    grpc::ClientContext context;
+    admin::ImportImageResponse response;
+    if (grpc::Status status = stub_->ImportImage(&context, request, &response); !status.ok()) {
+      return Fail(status);
+    }
+    for (const std::string& id : response.image_ids()) std::printf("%s\n", id.c_str());
+    return 0;
+  }
+
+ private:
+  int Fail(const grpc::Status& status) const {
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+      std::fprintf(stderr,
+                   "berth: no answer at %s (does berthd run? may you use the socket?): %s\n",
+                   socket_.c_str(), status.error_message().c_str());
+    } else {
+      std::fprintf(stderr, "berth: %s\n", status.error_message().c_str());
+    }
+    return 1;
+  }
+
+  const std::string socket_;
+  const std::unique_ptr<admin::Admin::Stub> stub_;
+};
+
+int Main(int argc, char** argv) {
+  std::string socket = "/run/berth/berthd.sock";
+  std::string path;
+  std::string name;
+  CLI::App app{"Operates a node that runs berthd. For pods, containers and pulls see crictl."};
+  app.name("berth");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--socket", socket, "Socket of berthd, with or without unix://")
+      ->transform([](const std::string& text) {
+        return text.starts_with("unix://") ? text.substr(7) : text;
+      })
+      ->capture_default_str();
+  CLI::App* images = app.add_subcommand("images", "Images of the node");
+  images->require_subcommand(1);
+  CLI::App* import = images->add_subcommand(
+      "import", "Imports an OCI layout (directory or tar) or a docker archive, prints image IDs");
+  import->add_option("path", path, "What to import")->required();
+  import->add_option("--name", name, "Name for the image; default: those in the archive");
+  const CLI::App* version = app.add_subcommand("version", "Prints the versions of both sides");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  Client client(socket);
+  return version->parsed() ? client.Version() : client.Import(path, name);
+}
+
+}  // namespace
+}  // namespace berth
+
+int main(int argc, char** argv) { return berth::Main(argc, argv); }
