@@ -91,7 +91,7 @@ void AppendUser(PlanBuilder& builder, const spec::User& user) {
   builder.AddBytes(Op::kUser, gids, {.arg = uint64_t{user.uid} << 32 | user.gid});
 }
 
-void AppendCapsets(PlanBuilder& builder, const CapabilityBits& bits) {
+void AppendCapsets(PlanBuilder& builder, const CapabilitySets& bits) {
   const uint64_t sets[4] = {bits.effective, bits.permitted, bits.inheritable, bits.ambient};
   builder.AddBytes(Op::kCapsets, AsBytes(sets));
 }
@@ -102,9 +102,10 @@ Status AppendLimits(PlanBuilder& builder, const spec::Process& process,
                     const ResolvedProcess& resolved) {
   builder.Add(Op::kUmask, {.arg = process.user.umask.value_or(kDefaultUmask)});
   const uint16_t clamp = resolved.clamp ? wire::kClamp : 0;
-  for (const RlimitValue& limit : resolved.rlimits) {
+  for (const ResolvedRlimit& limit : resolved.rlimits) {
     const uint64_t values[2] = {limit.soft, limit.hard};
-    builder.AddBytes(Op::kRlimit, AsBytes(values), {.flags = clamp, .arg = limit.resource});
+    builder.AddBytes(Op::kRlimit, AsBytes(values),
+                     {.flags = clamp, .arg = static_cast<uint64_t>(limit.resource)});
   }
   if (process.oom_score_adj.has_value()) {
     builder.Add(Op::kOomScoreAdj,
@@ -132,7 +133,7 @@ Status AppendLimits(PlanBuilder& builder, const spec::Process& process,
 Status AppendCredentialsAndExec(PlanBuilder& builder, const spec::Process& process,
                                 const ResolvedProcess& resolved) {
   if (process.args.empty()) return absl::InvalidArgumentError("process.args: empty");
-  const CapabilityBits& bits = resolved.capabilities;
+  const CapabilitySets& bits = resolved.capabilities;
   const bool filter = !resolved.seccomp_filter.empty();
   auto append_filter = [&] {
     if (!filter) return;

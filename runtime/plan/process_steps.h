@@ -8,29 +8,17 @@
 
 #include "base/status.h"
 #include "runtime/plan/builder.h"
+#include "runtime/security/capabilities.h"
+#include "runtime/security/rlimits.h"
 #include "runtime/spec/spec.h"
 
 namespace berth::runtime {
 
-struct CapabilityBits {
-  uint64_t bounding = 0;
-  uint64_t effective = 0;
-  uint64_t permitted = 0;
-  uint64_t inheritable = 0;
-  uint64_t ambient = 0;
-};
-
-struct RlimitValue {
-  uint32_t resource = 0;  // RLIMIT_*
-  uint64_t soft = 0;
-  uint64_t hard = 0;
-};
-
 // What the names in a process section mean on this kernel.
 struct ResolvedProcess {
   // Absent in the spec means none: R9.
-  CapabilityBits capabilities;
-  std::vector<RlimitValue> rlimits;
+  CapabilitySets capabilities;
+  std::vector<ResolvedRlimit> rlimits;
   // struct sock_filter[] as bytes; empty: no filter.
   std::string seccomp_filter;
   uint32_t seccomp_flags = 0;  // SECCOMP_FILTER_FLAG_*

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mounts a container's root, detached: no entry appears in any mount table until `stage` attaches
+// it, and nothing is left to unmount if it never does. Thread safe: no state but what the kernel
+// can do.
+#pragma once
+
+#include "base/mount_spec.h"
+#include "base/status.h"
+#include "base/unique_fd.h"
+
+namespace berth::runtime {
+
+// kNewApi: one fsconfig(2) per layer (Linux 6.8). kByPath: mount(2) in a private namespace, with
+// names so short that 500 layers fit into its one page of options (Linux 6.1).
+enum class OverlayMethod { kBest, kNewApi, kByPath };
+
+// The mount of `rootfs`, `volatile` if it has an upper directory: a container's writable layer need
+// not survive a power cut. An upper that an earlier daemon of this boot mounted is taken over.
+// InvalidArgument for no layers or a relative path, NotFound naming a missing directory.
+StatusOr<UniqueFd> MountRootfs(const RootfsSpec& rootfs,
+                               OverlayMethod method = OverlayMethod::kBest);
+
+// The layers alone, read-only.
+StatusOr<UniqueFd> MountLayers(const RootfsSpec& rootfs);
+
+}  // namespace berth::runtime
