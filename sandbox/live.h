@@ -20,6 +20,11 @@ namespace berth::sandbox {
 struct LivePod {
   // Held shared by work on the pod's containers, exclusively by the pod's own stop and removal.
   absl::Mutex operation;
+
+  // For verbose answers, which must not ask a monitor. The pid is that of the pod's first monitor.
+  absl::Mutex state;
+  std::string netns_path ABSL_GUARDED_BY(state);
+  pid_t monitor_pid ABSL_GUARDED_BY(state) = 0;
 };
 
 struct LiveContainer {

@@ -59,6 +59,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   Status ValidatePod(const PodConfig& config, const std::string& handler) const;
   StatusOr<std::string> MakePod(const PodConfig& config, const std::string& handler);
   std::vector<Step> PodSteps(PodRecord* record);
+  void Remember(const std::string& pod_id, const runtime::PodInfo& info);
 
   // pod_stop.cc; both want the pod's operation lock.
   Status StopPodLocked(const Context& context, const std::string& id);
@@ -107,7 +108,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
 
   std::unique_ptr<Store> store_;
   OperationTable operations_;
-  LiveTable<LivePod> live_pods_;
+  mutable LiveTable<LivePod> live_pods_;
   LiveTable<LiveContainer> live_containers_;
   // Makes Mutate atomic. Innermost but for the store's.
   mutable absl::Mutex mutate_;

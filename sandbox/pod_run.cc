@@ -173,6 +173,7 @@ std::vector<Step> ManagerImpl::PodSteps(PodRecord* record) {
       {"pod-namespaces",
        [=, this]() -> Status {
          ASSIGN_OR_RETURN(runtime::PodInfo info, runtime_->CreatePod(Context(), setup));
+         Remember(record->id, info);
          if (!own_network) return absl::OkStatus();
          network::AttachRequest request{record->id, info.netns.get(),
                                         NetworkMappings(record->config.port_mappings)};
@@ -195,6 +196,13 @@ std::vector<Step> ManagerImpl::PodSteps(PodRecord* record) {
   };
 }
 
+void ManagerImpl::Remember(const std::string& pod_id, const runtime::PodInfo& info) {
+  auto live = live_pods_.Get(pod_id);
+  absl::MutexLock lock(&live->state);
+  live->netns_path = info.netns_path;
+  live->monitor_pid = info.monitor_pid;
+}
+
 StatusOr<std::string> ManagerImpl::MakePod(const PodConfig& config, const std::string& handler) {
   PodRecord record;
   record.id = NewId();
@@ -205,6 +213,7 @@ StatusOr<std::string> ManagerImpl::MakePod(const PodConfig& config, const std::s
   // The steps finish whether or not the client still waits: it will ask again under this name.
   StepsResult result = RunSteps(PodSteps(&record), failpoint_);
   if (result.status.ok()) return record.id;
+  live_pods_.Erase(record.id);
   if (!result.clean) {
     log::Warning("pod ", record.id, ": ", result.leftover.ToString(),
                  "; kept as not ready until it is removed");

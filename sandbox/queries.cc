@@ -55,10 +55,10 @@ StatusOr<PodStatus> ManagerImpl::GetPod(const std::string& id) const {
   }
   PodStatus out = Describe(*pod);
   if (pod->state == PodState::kReady) {
-    if (StatusOr<runtime::PodInfo> info = runtime_->OpenPod(pod->id); info.ok()) {
-      out.netns_path = info->netns_path;
-      out.monitor_pid = info->monitor_pid;
-    }
+    auto live = live_pods_.Get(pod->id);
+    absl::MutexLock lock(&live->state);
+    out.netns_path = live->netns_path;
+    out.monitor_pid = live->monitor_pid;
   }
   return out;
 }

@@ -26,7 +26,9 @@ Status ManagerImpl::RecoverPods(std::vector<network::Lease>* leases) {
     if (pod->state == PodState::kReady) {
       StatusOr<runtime::PodInfo> info = absl::NotFoundError("another boot");
       if (pod->boot_id == boot_id_) info = runtime_->OpenPod(pod->id);
-      if (!info.ok()) {
+      if (info.ok()) {
+        Remember(pod->id, *info);
+      } else {
         log::Warning("pod ", pod->id, ": not ready any more: ", info.status().ToString());
         PodRecord lost = *pod;
         lost.state = PodState::kNotReady;
