@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "images/registry/endpoint_client.h"
+
+#include <utility>
+
+#include "images/registry/answer.h"
+
+namespace berth::images::registry {
+namespace {
+
+constexpr int kMaxRedirects = 10;
+
+bool IsRedirect(long status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+HttpResult Stopped(Status status, HttpResult from) {
+  from.outcome = Outcome::kStopped;
+  from.error = std::move(status);
+  return from;
+}
+
+}  // namespace
+
+EndpointClient::EndpointClient(HttpClient* http, Authorizer* authorizer,
+                               const ClientOptions& options, Endpoint endpoint,
+                               const std::string& domain)
+    : http_(http),
+      authorizer_(authorizer),
+      options_(options),
+      endpoint_(std::move(endpoint)),
+      domain_(domain) {}
+
+HttpRequest EndpointClient::MakeRequest(const ApiRequest& request) const {
+  HttpRequest made;
+  made.url = endpoint_.api;
+  made.url.path += request.path;
+  if (endpoint_.names_registry) made.url.query = "ns=" + domain_;
+  made.tls = endpoint_.tls;
+  made.connect_timeout = endpoint_.dial_timeout > absl::ZeroDuration() ? endpoint_.dial_timeout
+                                                                       : options_.connect_timeout;
+  made.stall_timeout = options_.stall_timeout;
+  made.max_body = request.max_body;
+  made.on_head = request.on_head;
+  made.on_body = request.on_body;
+  return made;
+}
+
+HttpResult EndpointClient::FollowRedirects(const Context& context, const ApiRequest& request,
+                                           const std::string& authorization) {
+  HttpRequest next = MakeRequest(request);
+  for (int hops = 0; hops <= kMaxRedirects; ++hops) {
+    bool home = next.url.SameOrigin(endpoint_.api);
+    // Digests are of the bytes as stored: no content coding.
+    next.headers = {"User-Agent: berth", "Accept-Encoding: identity"};
+    if (!request.accept.empty()) next.headers.push_back("Accept: " + request.accept);
+    if (request.offset > 0) {
+      next.headers.push_back(absl::StrCat("Range: bytes=", request.offset, "-"));
+    }
+    if (home) {
+      next.headers.insert(next.headers.end(), endpoint_.headers.begin(), endpoint_.headers.end());
+      if (!authorization.empty()) next.headers.push_back("Authorization: " + authorization);
+    }
+    next.tls.client_cert = home ? endpoint_.tls.client_cert : "";
+    next.tls.client_key = home ? endpoint_.tls.client_key : "";
+    HttpResult result = http_->Perform(context, next);
+    if (result.outcome != Outcome::kAnswered || !IsRedirect(result.response.status)) {
+      if (!home && result.outcome == Outcome::kAnswered) {
+        // Not the registry's words, and not its challenge either.
+        result.response.body.clear();
+        result.redirected_to = next.url.shown();
+      }
+      return result;
+    }
+    auto target = next.url.Resolve(result.response.Header("location"));
+    std::string from = next.url.shown();
+    if (!target.ok()) {
+      return Stopped(absl::UnknownError(absl::StrCat("redirect from ", from, ": ",
+                                                     std::string(target.status().message()))),
+                     std::move(result));
+    }
+    if (next.url.scheme == "https" && target->scheme != "https") {
+      return Stopped(absl::UnknownError(absl::StrCat("redirect from ", from, " to ",
+                                                     target->shown(), ": leaves https")),
+                     std::move(result));
+    }
+    next.url = *std::move(target);
+  }
+  return Stopped(absl::UnknownError(absl::StrCat("more than ", kMaxRedirects, " redirects")), {});
+}
+
+HttpResult EndpointClient::Get(const Context& context, const ApiRequest& request) {
+  std::string authorization = authorizer_->Header(endpoint_);
+  HttpResult result = FollowRedirects(context, request, authorization);
+  // Once for the first challenge and once more for a token that expired meanwhile.
+  for (int round = 0; round < 2; ++round) {
+    if (result.outcome != Outcome::kAnswered || result.response.status != 401 ||
+        !result.redirected_to.empty()) {
+      break;
+    }
+    auto answer = authorizer_->Answer(context, endpoint_, result.response, authorization,
+                                      MakeRequest(request));
+    if (!answer.ok()) {
+      // Without a word of its own the 401 itself is the error.
+      if (!answer.status().message().empty()) {
+        return Stopped(answer.status(), std::move(result));
+      }
+      break;
+    }
+    authorization = *std::move(answer);
+    result = FollowRedirects(context, request, authorization);
+  }
+  if (result.outcome == Outcome::kUnreachable) down_ = true;
+  return result;
+}
+
+Status EndpointClient::ErrorOf(const HttpResult& result, const std::string& path) const {
+  // The prefix that kubelet looks for stays in front.
+  if (result.outcome == Outcome::kStopped && absl::IsUnavailable(result.error)) {
+    return result.error;
+  }
+  std::string what = absl::StrCat("GET ", endpoint_.api.shown(), path);
+  if (!result.redirected_to.empty()) what += " redirected to " + result.redirected_to;
+  return StatusOfResult(result, what);
+}
+
+}  // namespace berth::images::registry
