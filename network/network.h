@@ -45,7 +45,7 @@ struct Lease {
 
 struct NetworkStatus {
   bool ready = false;
-  std::string reason;   // CamelCase, empty when ready
+  std::string reason;  // CamelCase, empty when ready
   std::string message;
 };
 
@@ -81,10 +81,10 @@ Status BringUpLoopback(int netns_fd);
 // All names derive from `instance`, so that several daemons run side by side: bridge
 // "<instance>0", veths "<prefix><hash of pod ID>", nft table "inet <instance>".
 struct BuiltinOptions {
-  std::string instance = "berth";        // [a-z][a-z0-9]{0,9}
+  std::string instance = "berth";  // [a-z][a-z0-9]{0,9}
   std::string subnet_v4 = "10.88.0.0/16";
   std::string subnet_v6 = "fd42:be54::/64";  // empty: no IPv6
-  uint32_t mtu = 0;                      // 0: that of the default route's interface, else 1500
+  uint32_t mtu = 0;                          // 0: that of the default route's interface, else 1500
   // Host ports answer on 127.0.0.1 too (route_localnet on the bridge only).
   bool loopback_host_ports = true;
 };

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "network/builtin.h"
+
+#include <linux/netlink.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "base/id.h"
+#include "base/undo.h"
+#include "network/netlink/link.h"
+#include "network/pod_namespace.h"
+#include "network/rules.h"
+#include "network/udp_flows.h"
+
+namespace berth::network {
+namespace {
+
+constexpr char kPodInterface[] = "eth0";
+// How long the end of the pod's namespace may take to remove the link for us.
+constexpr absl::Duration kGrace = absl::Milliseconds(200);
+// How long Attach waits for a quarantined address, and for the old link of the same pod.
+constexpr absl::Duration kPatience = absl::Seconds(2);
+
+std::string MacText(const netlink::Mac& mac) {
+  return absl::StrFormat("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+                         mac[5]);
+}
+
+Status DeleteLinkByName(const std::string& name) {
+  ASSIGN_OR_RETURN(netlink::Socket socket, netlink::Socket::Open(NETLINK_ROUTE));
+  StatusOr<netlink::Link> link = netlink::GetLink(socket, name);
+  if (absl::IsNotFound(link.status())) return absl::OkStatus();
+  if (!link.ok()) return link.status();
+  return netlink::DeleteLinks(socket, {link->index});
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<Network>> CreateBuiltin(const BuiltinOptions& options) {
+  return Builtin::Create(options);
+}
+
+StatusOr<std::unique_ptr<Network>> Builtin::Create(const BuiltinOptions& options) {
+  ASSIGN_OR_RETURN(Config config, Config::Parse(options));
+  bool ipv6 = HostHasIpv6();
+  bool dropped = config.v6() && !ipv6;
+  if (dropped) config.DropV6();
+  RETURN_IF_ERROR(CheckOverlap(config));
+  if (config.mtu() == 0) {
+    ASSIGN_OR_RETURN(uint32_t mtu, DefaultMtu());
+    config.set_mtu(mtu);
+  }
+  ASSIGN_OR_RETURN(Bridge bridge, EnsureBridge(config));
+  if (dropped) bridge.changes.push_back("no IPv6: the kernel has it turned off");
+  RETURN_IF_ERROR(EnsureTable(config));
+  std::unique_ptr<Builtin> network(new Builtin(config, bridge, ipv6));
+  Builtin* raw = network.get();
+  Reaper::Options reaper;
+  reaper.grace = kGrace;
+  reaper.on_gone = [raw](const std::string& link) { raw->LinkGone(link); };
+  reaper.watched = bridge.index;
+  reaper.on_watched_gone = [raw] {
+    absl::MutexLock lock(&raw->mutex_);
+    raw->status_ = {false, "BridgeGone",
+                    absl::StrCat("bridge ", raw->config_.bridge(), " was removed")};
+  };
+  ASSIGN_OR_RETURN(network->reaper_, Reaper::Create(std::move(reaper)));
+  return network;
+}
+
+Builtin::Builtin(Config config, Bridge bridge, bool ipv6)
+    : config_(std::move(config)),
+      bridge_(std::move(bridge)),
+      host_ipv6_(ipv6),
+      ipam_(config_.v4(), config_.v6()),
+      ports_(config_.loopback_host_ports()) {
+  status_ = {true, "", absl::StrJoin(bridge_.changes, "; ")};
+}
+
+Status Builtin::Register(const std::string& pod_id, const Pod& pod) {
+  absl::MutexLock lock(&mutex_);
+  auto [it, added] = pod_of_link_.try_emplace(pod.link, pod_id);
+  if (!added && it->second != pod_id) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("interface name ", pod.link, " is in use by pod ", it->second));
+  }
+  pods_[pod_id] = pod;
+  return absl::OkStatus();
+}
+
+Status Builtin::CreateLink(const std::string& link, uint64_t place, int netns_fd) {
+  ASSIGN_OR_RETURN(netlink::Socket socket, netlink::Socket::Open(NETLINK_ROUTE));
+  netlink::VethSpec spec;
+  spec.name = link;
+  spec.bridge = bridge_.index;
+  spec.peer_name = kPodInterface;
+  spec.peer_netns_fd = netns_fd;
+  spec.peer_mac = MacOf(config_.v4().At(place));
+  spec.mtu = config_.mtu();
+  spec.ipv6 = host_ipv6_;
+  Status status = netlink::CreateVeth(socket, spec);
+  if (!absl::IsAlreadyExists(status)) return status;
+  // Left by an Attach of this pod that was cut off.
+  RETURN_IF_ERROR(DeleteLinkByName(link));
+  return netlink::CreateVeth(socket, spec);
+}
+
+StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& request) {
+  const std::string& pod_id = request.pod_id;
+  if (!IsId(pod_id)) return absl::InvalidArgumentError("pod_id: not 64 hexadecimal digits");
+  RETURN_IF_ERROR(context.Check());
+  std::string link = config_.LinkName(pod_id);
+  bool again;
+  {
+    absl::MutexLock lock(&mutex_);
+    again = pods_.contains(pod_id);
+  }
+  if (again) RETURN_IF_ERROR(Detach(context, pod_id));
+  if (!reaper_->Finish(link, absl::Now() + kPatience)) {
+    return absl::UnavailableError(absl::StrCat("interface ", link, " is still being removed"));
+  }
+
+  Undo undo;
+  ASSIGN_OR_RETURN(uint64_t place, ipam_.Take(context, kPatience));
+  // Until the link exists the address can be given back at once.
+  bool linked = false;
+  undo.Add([&] {
+    if (!linked || DeleteLinkByName(link).ok()) return ipam_.Release(place);
+    ipam_.Quarantine(place);
+    {
+      absl::MutexLock lock(&mutex_);
+      quarantine_[link] = place;
+    }
+    reaper_->Add(link);
+  });
+  std::vector<IpAddress> addresses = ipam_.AddressesOf(place);
+  ASSIGN_OR_RETURN(std::vector<PortRule> rules,
+                   ports_.Claim(pod_id, request.port_mappings, addresses));
+  undo.Add([&] { ports_.Release(pod_id); });
+  RETURN_IF_ERROR(Register(pod_id, {link, place}));
+  undo.Add([&] {
+    absl::MutexLock lock(&mutex_);
+    pods_.erase(pod_id);
+    pod_of_link_.erase(link);
+  });
+
+  linked = true;
+  RETURN_IF_ERROR(CreateLink(link, place, request.netns_fd));
+  std::vector<PodAddress> pod_addresses;
+  for (const IpAddress& address : addresses) {
+    const IpRange& range = address.v6() ? *config_.v6() : config_.v4();
+    pod_addresses.push_back({address, range.length(), range.At(kGatewayPlace)});
+  }
+  RETURN_IF_ERROR(ConfigurePodNamespace(request.netns_fd, kPodInterface, pod_addresses));
+  RETURN_IF_ERROR(InstallPorts(rules));
+  undo.Commit();
+
+  Lease lease;
+  lease.pod_id = pod_id;
+  lease.interface = kPodInterface;
+  lease.mac = MacText(MacOf(addresses.front()));
+  for (const IpAddress& address : addresses) lease.addresses.push_back(address.str());
+  lease.port_mappings = request.port_mappings;
+  return lease;
+}
+
+Status Builtin::InstallPorts(const std::vector<PortRule>& rules) {
+  if (rules.empty()) return absl::OkStatus();
+  Status status;
+  {
+    absl::ReaderMutexLock lock(&table_mutex_);
+    status = AddPorts(config_, rules);
+  }
+  if (absl::IsNotFound(status) || absl::IsAlreadyExists(status)) {
+    // Somebody flushed the rule set, or an entry of a dead pod survived: HostPorts is the truth.
+    absl::WriterMutexLock lock(&table_mutex_);
+    status = ReplaceTable(config_, ports_.Rules());
+  }
+  RETURN_IF_ERROR(status);
+  // The host port works for new flows either way.
+  ForgetFlowsBefore(rules).IgnoreError();
+  return absl::OkStatus();
+}
+
+Status Builtin::UninstallPorts(const std::string& pod_id) {
+  std::vector<PortRule> rules = ports_.RulesOf(pod_id);
+  if (rules.empty()) return absl::OkStatus();
+  Status status;
+  {
+    absl::ReaderMutexLock lock(&table_mutex_);
+    status = RemovePorts(config_, rules);
+  }
+  if (absl::IsNotFound(status)) {
+    absl::WriterMutexLock lock(&table_mutex_);
+    ports_.Release(pod_id);
+    status = ReplaceTable(config_, ports_.Rules());
+  }
+  RETURN_IF_ERROR(status);
+  ForgetFlowsOf(rules).IgnoreError();
+  ports_.Release(pod_id);
+  return absl::OkStatus();
+}
+
+Status Builtin::Detach(const Context&, const std::string& pod_id) {
+  if (!IsId(pod_id)) return absl::InvalidArgumentError("pod_id: not 64 hexadecimal digits");
+  RETURN_IF_ERROR(UninstallPorts(pod_id));
+  std::string link = config_.LinkName(pod_id);
+  {
+    absl::MutexLock lock(&mutex_);
+    auto it = pods_.find(pod_id);
+    if (it != pods_.end()) {
+      if (it->second.place) {
+        ipam_.Quarantine(*it->second.place);
+        quarantine_[link] = *it->second.place;
+      }
+      pods_.erase(it);
+      pod_of_link_.erase(link);
+    } else if (pod_of_link_.contains(link)) {
+      // The name belongs to another pod: this one never got as far as a link.
+      return absl::OkStatus();
+    }
+  }
+  reaper_->Add(link);
+  return absl::OkStatus();
+}
+
+void Builtin::LinkGone(const std::string& link) {
+  std::optional<uint64_t> place;
+  {
+    absl::MutexLock lock(&mutex_);
+    auto it = quarantine_.find(link);
+    if (it == quarantine_.end()) return;
+    place = it->second;
+    quarantine_.erase(it);
+  }
+  ipam_.Release(*place);
+}
+
+Status Builtin::RecoverLease(const Lease& lease) {
+  if (!IsId(lease.pod_id)) return absl::InvalidArgumentError("pod_id: not 64 hexadecimal digits");
+  Pod pod;
+  pod.link = config_.LinkName(lease.pod_id);
+  std::vector<IpAddress> addresses;
+  for (const std::string& text : lease.addresses) {
+    ASSIGN_OR_RETURN(IpAddress address, IpAddress::Parse(text));
+    if (!pod.place) pod.place = ipam_.PlaceOf(address);
+    addresses.push_back(address);
+  }
+  RETURN_IF_ERROR(Register(lease.pod_id, pod));
+  if (pod.place) ipam_.Mark(*pod.place);
+  return ports_.Claim(lease.pod_id, lease.port_mappings, addresses).status();
+}
+
+Status Builtin::Recover(const std::vector<Lease>& leases) {
+  Status result;
+  // One bad lease must not cost the others theirs.
+  for (const Lease& lease : leases) {
+    result.Update(Annotate(RecoverLease(lease), absl::StrCat("lease of pod ", lease.pod_id)));
+  }
+  result.Update(RemoveForeignLinks());
+  absl::WriterMutexLock lock(&table_mutex_);
+  result.Update(ReplaceTable(config_, ports_.Rules()));
+  return result;
+}
+
+Status Builtin::RemoveForeignLinks() {
+  std::set<std::string> known;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [link, pod] : pod_of_link_) known.insert(link);
+  }
+  ASSIGN_OR_RETURN(netlink::Socket socket, netlink::Socket::Open(NETLINK_ROUTE));
+  ASSIGN_OR_RETURN(std::vector<netlink::Link> links, netlink::ListLinks(socket));
+  std::vector<int> foreign;
+  for (const netlink::Link& link : links) {
+    if (link.kind == "veth" && link.master == bridge_.index &&
+        link.name.starts_with(config_.link_prefix()) && !known.contains(link.name)) {
+      foreign.push_back(link.index);
+    }
+  }
+  return netlink::DeleteLinks(socket, foreign);
+}
+
+NetworkStatus Builtin::GetStatus() const {
+  absl::MutexLock lock(&mutex_);
+  return status_;
+}
+
+Status Builtin::TearDown() {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!pods_.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(pods_.size(), " pods are attached"));
+    }
+    status_ = {false, "TornDown", "the network was removed"};
+  }
+  RETURN_IF_ERROR(RemoveForeignLinks());
+  absl::WriterMutexLock lock(&table_mutex_);
+  RETURN_IF_ERROR(RemoveTable(config_));
+  return DeleteLinkByName(config_.bridge());
+}
+
+}  // namespace berth::network
