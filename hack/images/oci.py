@@ -61,9 +61,10 @@ class Tree:
     def symlink(self, path, target):
         return self._add(path, tarfile.SYMTYPE, link=target, mode=0o777)
 
-    def hardlink(self, path, target, mode=0o755):
+    def hardlink(self, path, target, mode=0o755, uid=0, gid=0):
         # Some unpackers apply the attributes of a hard link to the file it leads to.
-        return self._add(path, tarfile.LNKTYPE, link=target.strip("/"), mode=mode)
+        return self._add(path, tarfile.LNKTYPE, link=target.strip("/"), mode=mode,
+                         uid=uid, gid=gid)
 
     def copy(self, source, path=None):
         """Copies a regular file of this machine, following symbolic links."""

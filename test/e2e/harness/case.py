@@ -8,7 +8,9 @@ import os
 
 from . import wait
 from .client import CallError
+from .fake_registry import FakeRegistry
 from .node import BUSYBOX
+from .registry import write_hosts
 
 _serial = itertools.count(1)
 
@@ -187,6 +189,15 @@ class Case:
         return self.file(f"container{number}.json", dict({
             "metadata": {"name": f"c{number}", "attempt": 0}, "image": {"image": image},
             "command": list(command), "log_path": f"c{number}.log", "linux": {}}, **config))
+
+    def registry(self):
+        """A registry on the loopback device that can misbehave (harness/fake_registry.py)."""
+        registry = FakeRegistry(os.path.join(self.tmp, f"registry{next(_serial)}"))
+        if self.node.runtime.name == "containerd":
+            # berthd tries HTTP after HTTPS on loopback addresses by itself.
+            write_hosts(os.path.join(self.node.work, "certs.d"), registry.host,
+                        f'server = "http://{registry.host}"\n')
+        return registry
 
     @staticmethod
     def text(value):

@@ -26,7 +26,8 @@ class Node:
     """Context manager. Everything below `work` goes with it; an instance name is derived from it,
     so that cgroups and files of other runs on this machine are told apart."""
 
-    def __init__(self, runtime="berthd", images=None, config="", keep=False):
+    def __init__(self, runtime="berthd", images=None, config="", keep=False,
+                 root_size=None):
         base = os.environ.get("BERTH_TEST_DIR", "/var/tmp")
         self.work = tempfile.mkdtemp(prefix="berth-e2e.", dir=base)
         os.chmod(self.work, 0o755)
@@ -38,6 +39,11 @@ class Node:
         self._images = images or os.environ.get("BERTH_TEST_IMAGES")
         self._registry = None
         self.raw = None
+        if root_size:
+            root = os.path.join(self.work, "root")
+            os.mkdir(root)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=" + root_size, "tmpfs", root],
+                           check=True)
         if runtime == "berthd":
             self.runtime = Berthd(self.work, self.tools, self.instance, config)
         else:

@@ -131,6 +131,7 @@ class Containerd(Runtime):
     def __init__(self, work, tools):
         super().__init__(work, tools)
         self.socket = "/run/containerd-peer/containerd.sock"
+        self.root = os.path.join(work, "containerd-root")
         registry.write_mirrors(os.path.join(work, "certs.d"))
         os.makedirs(os.path.join(work, "net.d"), exist_ok=True)
         ranges = [[{"subnet": "10.246.0.0/16"}], [{"subnet": "fd00:246::/64"}]]
