@@ -161,6 +161,11 @@ Status ManagerImpl::BuildRecordSpec(const PodRecord& pod, const images::Image& i
   input.pod_dir = PodDir(pod.id);
   input.cgroup_parent =
       pod.config.cgroup_parent.empty() ? "/" + options_.instance : pod.config.cgroup_parent;
+  {
+    auto live = live_pods_.Get(pod.id);
+    absl::MutexLock lock(&live->state);
+    input.netns_path = live->netns_path;
+  }
   if (security.privileged) {
     ASSIGN_OR_RETURN(input.devices, AllHostDevices());
   } else {

@@ -61,6 +61,6 @@ class OperationTable {
 // Waits until `condition` holds under `mutex` (held by the caller). False if the deadline passed
 // or the context was cancelled first.
 bool AwaitOrCancelled(absl::Mutex& mutex, const Context& context, absl::Time deadline,
-                      const std::function<bool()>& condition);
+                      const std::function<bool()>& condition) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
 
 }  // namespace berth::sandbox
