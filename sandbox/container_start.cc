@@ -78,6 +78,8 @@ Status ManagerImpl::FailStart(const std::string& id, const Status& why) {
 }
 
 void ManagerImpl::OnContainerExit(const std::string& container_id, const runtime::ExitInfo& exit) {
+  absl::MutexLock lock(&exits_mutex_);
+  if (exits_ == nullptr) return;
   Status posted = exits_->Post([this, container_id, exit] { HandleExit(container_id, exit); });
   if (!posted.ok()) {
     log::Error("container ", container_id, ": exit not recorded now: ", posted.ToString());

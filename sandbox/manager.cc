@@ -24,7 +24,15 @@ ManagerImpl::ManagerImpl(Options options, Parts parts, std::unique_ptr<Store> st
       exits_(std::make_unique<Executor>(
           Executor::Options{.name = "exits", .threads = 1, .max_queued = 1 << 20})) {}
 
-ManagerImpl::~ManagerImpl() = default;
+ManagerImpl::~ManagerImpl() { Quiesce(); }
+
+void ManagerImpl::Quiesce() {
+  std::unique_ptr<Executor> last;
+  {
+    absl::MutexLock lock(&exits_mutex_);
+    last = std::move(exits_);
+  }
+}
 
 Status ManagerImpl::Mutate(const std::string& container_id,
                            const std::function<void(ContainerRecord&)>& change) const {

@@ -26,6 +26,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
 
   runtime::RuntimeListener* listener() override { return this; }
   Status Recover(runtime::Runtime* runtime) override;
+  void Quiesce() override;
   // Before Recover. For tests.
   void SetFailpointForTest(Failpoint failpoint) { failpoint_ = std::move(failpoint); }
 
@@ -115,8 +116,9 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   // Guards the choice of a container's slot until its record is stored.
   absl::Mutex slots_;
   // One thread: exits are recorded in the order in which they were reported. Last, so that it
-  // ends before what its tasks use.
-  std::unique_ptr<Executor> exits_;
+  // ends before what its tasks use. Gone after Quiesce.
+  absl::Mutex exits_mutex_;
+  std::unique_ptr<Executor> exits_ ABSL_GUARDED_BY(exits_mutex_);
 };
 
 // Nanoseconds since the epoch.

@@ -97,6 +97,9 @@ class Manager : public Service {
   static StatusOr<std::unique_ptr<Manager>> Create(const Options& options, const Parts& parts);
   virtual runtime::RuntimeListener* listener() = 0;
   virtual Status Recover(runtime::Runtime* runtime) = 0;
+  // Before the runtime ends: records the exits that were reported and takes no more of them; the
+  // next start finds those in the exit records.
+  virtual void Quiesce() = 0;
 };
 
 }  // namespace berth::sandbox
