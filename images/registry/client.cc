@@ -133,9 +133,9 @@ class RegistryClient : public Client {
       Verdict verdict = ask(*endpoint);
       asked = true;
       if (verdict.status.ok()) return absl::OkStatus();
+      if (verdict.is_final) return verdict.status;
       last = verdict.status;
       previous_unreachable = verdict.unreachable;
-      if (verdict.is_final) break;
       // A cancelled pull asks no further.
       RETURN_IF_ERROR(context.Check());
     }
