@@ -56,7 +56,7 @@ struct Image {
   uint64_t size = 0;                      // compressed: manifest + config + layers; never 0
   bool pinned = false;
   ImageConfig config;
-  std::string config_json;                // as fetched
+  std::string config_json;  // as fetched
   std::vector<std::string> diff_ids;
 };
 
@@ -132,7 +132,7 @@ struct Options {
 // The database outlives the service; images/ owns the tables it creates there.
 StatusOr<std::unique_ptr<ImageService>> Create(const Options& options, Database* database);
 
-// For tests of other folders: images are added by hand, roots are plain directories.
+// For tests of other folders, in images/fake.h.
 class FakeImageService;
 
 }  // namespace berth::images
