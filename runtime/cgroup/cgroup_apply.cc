@@ -30,6 +30,8 @@ Status Refused(const Status& status, const Setting& setting) {
   if (code == absl::StatusCode::kOutOfRange || code == absl::StatusCode::kInternal) {
     code = absl::StatusCode::kInvalidArgument;
   }
+  // EBUSY: the memory in use could not be reclaimed below the limit. Trying again is no cure.
+  if (code == absl::StatusCode::kUnavailable) code = absl::StatusCode::kFailedPrecondition;
   return Status(code, absl::StrCat("linux.resources.", setting.member, ": ", status.message()));
 }
 
