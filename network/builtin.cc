@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/builtin.h"
 
-#include <linux/netlink.h>
-
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -58,8 +56,9 @@ StatusOr<std::unique_ptr<Network>> Builtin::Create(const BuiltinOptions& options
   }
   ASSIGN_OR_RETURN(Bridge bridge, EnsureBridge(config));
   if (dropped) bridge.changes.push_back("no IPv6: the kernel has it turned off");
-  RETURN_IF_ERROR(EnsureTable(config));
   std::unique_ptr<Builtin> network(new Builtin(config, bridge, ipv6));
+  ASSIGN_OR_RETURN(auto nft, network->nft_.Borrow());
+  RETURN_IF_ERROR(EnsureTable(*nft, config));
   Builtin* raw = network.get();
   Reaper::Options reaper;
   reaper.grace = kGrace;
@@ -94,8 +93,8 @@ Status Builtin::Register(const std::string& pod_id, const Pod& pod) {
   return absl::OkStatus();
 }
 
-Status Builtin::CreateLink(const std::string& link, uint64_t place, int netns_fd) {
-  ASSIGN_OR_RETURN(netlink::Socket socket, netlink::Socket::Open(NETLINK_ROUTE));
+StatusOr<int> Builtin::CreateLink(netlink::Socket& socket, const std::string& link, uint64_t place,
+                                  int netns_fd) {
   netlink::VethSpec spec;
   spec.name = link;
   spec.bridge = bridge_.index;
@@ -104,11 +103,27 @@ Status Builtin::CreateLink(const std::string& link, uint64_t place, int netns_fd
   spec.peer_mac = MacOf(config_.v4().At(place));
   spec.mtu = config_.mtu();
   spec.ipv6 = host_ipv6_;
-  Status status = netlink::CreateVeth(socket, spec);
-  if (!absl::IsAlreadyExists(status)) return status;
+  StatusOr<int> index = netlink::CreateVeth(socket, spec);
+  if (!absl::IsAlreadyExists(index.status())) return index;
   // Left by an Attach of this pod that was cut off.
   RETURN_IF_ERROR(DeleteLinkByName(link));
   return netlink::CreateVeth(socket, spec);
+}
+
+Status Builtin::Connect(const std::string& link, uint64_t place, int netns_fd) {
+  // Opened here, it works in the host's namespace from the pod's too.
+  ASSIGN_OR_RETURN(netlink::Socket socket, netlink::Socket::Open(NETLINK_ROUTE));
+  ASSIGN_OR_RETURN(int index, CreateLink(socket, link, place, netns_fd));
+  std::vector<PodAddress> addresses;
+  for (const IpAddress& address : ipam_.AddressesOf(place)) {
+    const IpRange& range = address.v6() ? *config_.v6() : config_.v4();
+    addresses.push_back({address, range.length(), range.At(kGatewayPlace)});
+  }
+  RETURN_IF_ERROR(ConfigurePodNamespace(netns_fd, kPodInterface, addresses, [&] {
+    netlink::Message up = netlink::SetUpMessage(index, link);
+    return socket.Execute(up);
+  }));
+  return netlink::WaitOperational(socket, index);
 }
 
 StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& request) {
@@ -151,13 +166,7 @@ StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& req
   });
 
   linked = true;
-  RETURN_IF_ERROR(CreateLink(link, place, request.netns_fd));
-  std::vector<PodAddress> pod_addresses;
-  for (const IpAddress& address : addresses) {
-    const IpRange& range = address.v6() ? *config_.v6() : config_.v4();
-    pod_addresses.push_back({address, range.length(), range.At(kGatewayPlace)});
-  }
-  RETURN_IF_ERROR(ConfigurePodNamespace(request.netns_fd, kPodInterface, pod_addresses));
+  RETURN_IF_ERROR(Connect(link, place, request.netns_fd));
   RETURN_IF_ERROR(InstallPorts(rules));
   undo.Commit();
 
@@ -172,37 +181,39 @@ StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& req
 
 Status Builtin::InstallPorts(const std::vector<PortRule>& rules) {
   if (rules.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(auto nft, nft_.Borrow());
   Status status;
   {
     absl::ReaderMutexLock lock(&table_mutex_);
-    status = AddPorts(config_, rules);
+    status = AddPorts(*nft, config_, rules);
   }
   if (absl::IsNotFound(status) || absl::IsAlreadyExists(status)) {
     // Somebody flushed the rule set, or an entry of a dead pod survived: HostPorts is the truth.
     absl::WriterMutexLock lock(&table_mutex_);
-    status = ReplaceTable(config_, ports_.Rules());
+    status = ReplaceTable(*nft, config_, ports_.Rules());
   }
   RETURN_IF_ERROR(status);
   // The host port works for new flows either way.
-  ForgetFlowsBefore(rules).IgnoreError();
+  ForgetFlowsBefore(*nft, rules).IgnoreError();
   return absl::OkStatus();
 }
 
 Status Builtin::UninstallPorts(const std::string& pod_id) {
   std::vector<PortRule> rules = ports_.RulesOf(pod_id);
   if (rules.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(auto nft, nft_.Borrow());
   Status status;
   {
     absl::ReaderMutexLock lock(&table_mutex_);
-    status = RemovePorts(config_, rules);
+    status = RemovePorts(*nft, config_, rules);
   }
   if (absl::IsNotFound(status)) {
     absl::WriterMutexLock lock(&table_mutex_);
     ports_.Release(pod_id);
-    status = ReplaceTable(config_, ports_.Rules());
+    status = ReplaceTable(*nft, config_, ports_.Rules());
   }
   RETURN_IF_ERROR(status);
-  ForgetFlowsOf(rules).IgnoreError();
+  ForgetFlowsOf(*nft, rules).IgnoreError();
   ports_.Release(pod_id);
   return absl::OkStatus();
 }
@@ -264,8 +275,9 @@ Status Builtin::Recover(const std::vector<Lease>& leases) {
     result.Update(Annotate(RecoverLease(lease), absl::StrCat("lease of pod ", lease.pod_id)));
   }
   result.Update(RemoveForeignLinks());
+  ASSIGN_OR_RETURN(auto nft, nft_.Borrow());
   absl::WriterMutexLock lock(&table_mutex_);
-  result.Update(ReplaceTable(config_, ports_.Rules()));
+  result.Update(ReplaceTable(*nft, config_, ports_.Rules()));
   return result;
 }
 
@@ -301,8 +313,9 @@ Status Builtin::TearDown() {
     status_ = {false, "TornDown", "the network was removed"};
   }
   RETURN_IF_ERROR(RemoveForeignLinks());
+  ASSIGN_OR_RETURN(auto nft, nft_.Borrow());
   absl::WriterMutexLock lock(&table_mutex_);
-  RETURN_IF_ERROR(RemoveTable(config_));
+  RETURN_IF_ERROR(RemoveTable(*nft, config_));
   return DeleteLinkByName(config_.bridge());
 }
 

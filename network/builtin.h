@@ -11,6 +11,8 @@
 // the table is replaced from what HostPorts holds.
 #pragma once
 
+#include <linux/netlink.h>
+
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,6 +25,7 @@
 #include "network/host.h"
 #include "network/hostport.h"
 #include "network/ipam.h"
+#include "network/netlink/socket_pool.h"
 #include "network/network.h"
 #include "network/reaper.h"
 
@@ -47,7 +50,10 @@ class Builtin final : public Network {
   Builtin(Config config, Bridge bridge, bool ipv6);
   // Enters the pod into the tables with a link name of its own.
   Status Register(const std::string& pod_id, const Pod& pod);
-  Status CreateLink(const std::string& link, uint64_t place, int netns_fd);
+  // The veth with the pod's end configured, both ends able to send.
+  Status Connect(const std::string& link, uint64_t place, int netns_fd);
+  StatusOr<int> CreateLink(netlink::Socket& socket, const std::string& link, uint64_t place,
+                           int netns_fd);
   Status InstallPorts(const std::vector<PortRule>& rules);
   Status UninstallPorts(const std::string& pod_id);
   Status RecoverLease(const Lease& lease);
@@ -60,6 +66,7 @@ class Builtin final : public Network {
   const bool host_ipv6_;
   Ipam ipam_;
   HostPorts ports_;
+  netlink::SocketPool nft_{NETLINK_NETFILTER};
   absl::Mutex table_mutex_;
   mutable absl::Mutex mutex_;
   std::map<std::string, Pod> pods_ ABSL_GUARDED_BY(mutex_);

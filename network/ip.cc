@@ -74,7 +74,9 @@ StatusOr<IpRange> IpRange::Parse(const std::string& text) {
     return absl::InvalidArgumentError(
         absl::StrCat("\"", text, "\" is not a range such as 10.88.0.0/16"));
   }
-  ASSIGN_OR_RETURN(IpAddress address, IpAddress::Parse(text.substr(0, slash)));
+  StatusOr<IpAddress> parsed = IpAddress::Parse(text.substr(0, slash));
+  if (!parsed.ok()) return Annotate(parsed.status(), text);
+  const IpAddress& address = *parsed;
   if (length < 0 || length > static_cast<int>(address.bytes().size()) * 8) {
     return absl::InvalidArgumentError(absl::StrCat("\"", text, "\": prefix length out of bounds"));
   }

@@ -18,7 +18,8 @@ namespace {
 
 constexpr int kLoopbackIndex = 1;  // in every network namespace
 
-Status Configure(const std::string& interface, const std::vector<PodAddress>& addresses) {
+Status Configure(const std::string& interface, const std::vector<PodAddress>& addresses,
+                 const std::function<Status()>& raise_peer) {
   int index = static_cast<int>(if_nametoindex(interface.c_str()));
   if (index == 0) {
     int error = errno;
@@ -29,22 +30,32 @@ Status Configure(const std::string& interface, const std::vector<PodAddress>& ad
   // While the interface is down: going up would start duplicate address detection.
   if (v6) RETURN_IF_ERROR(FixIpv6Addressing(interface));
   ASSIGN_OR_RETURN(netlink::Socket socket, netlink::Socket::Open(NETLINK_ROUTE));
+  ASSIGN_OR_RETURN(netlink::Socket events,
+                   netlink::Socket::Open(NETLINK_ROUTE, netlink::kAddressGroup));
+  netlink::Message up[] = {netlink::SetUpMessage(kLoopbackIndex, "lo"),
+                           netlink::SetUpMessage(index, interface)};
+  RETURN_IF_ERROR(socket.Execute(up));
+  RETURN_IF_ERROR(raise_peer());
+  RETURN_IF_ERROR(netlink::WaitOperational(socket, index));
   std::vector<netlink::Message> messages;
-  messages.push_back(netlink::SetUpMessage(kLoopbackIndex, "lo"));
-  messages.push_back(netlink::SetUpMessage(index, interface));
   for (const PodAddress& pod : addresses) {
     messages.push_back(
         netlink::AddAddressMessage(index, pod.address, pod.prefix_length, /*replace=*/false));
     messages.push_back(netlink::DefaultRouteMessage(index, pod.gateway));
   }
-  return socket.Execute(messages);
+  RETURN_IF_ERROR(socket.Execute(messages));
+  for (const PodAddress& pod : addresses) {
+    if (pod.address.v6()) netlink::WaitAddressInService(events, pod.address);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 Status ConfigurePodNamespace(int netns_fd, const std::string& interface,
-                             const std::vector<PodAddress>& addresses) {
-  return RunInNetns(netns_fd, [&] { return Configure(interface, addresses); });
+                             const std::vector<PodAddress>& addresses,
+                             const std::function<Status()>& raise_peer) {
+  return RunInNetns(netns_fd, [&] { return Configure(interface, addresses, raise_peer); });
 }
 
 Status BringUpLoopback(int netns_fd) {

@@ -2,6 +2,8 @@
 // What is set inside a pod's network namespace.
 #pragma once
 
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -15,8 +17,11 @@ struct PodAddress {
   IpAddress gateway;
 };
 
-// Brings up `lo` and `interface`, which exists, with the addresses and default routes. Thread safe.
+// Brings up `lo` and `interface`, which exists, calls raise_peer to bring up its other end in
+// another namespace, and sets the addresses and default routes. On success the interface can send.
+// Thread safe; raise_peer runs on another thread.
 Status ConfigurePodNamespace(int netns_fd, const std::string& interface,
-                             const std::vector<PodAddress>& addresses);
+                             const std::vector<PodAddress>& addresses,
+                             const std::function<Status()>& raise_peer);
 
 }  // namespace berth::network

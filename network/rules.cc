@@ -211,7 +211,8 @@ std::map<std::string, std::vector<MapElement>> ElementsOf(const std::vector<Port
 
 }  // namespace
 
-Status ReplaceTable(const Config& config, const std::vector<PortRule>& ports) {
+Status ReplaceTable(netlink::Socket& socket, const Config& config,
+                    const std::vector<PortRule>& ports) {
   NftTransaction nft(config.table());
   // Deleting needs a table that exists.
   nft.AddTable();
@@ -233,31 +234,32 @@ Status ReplaceTable(const Config& config, const std::vector<PortRule>& ports) {
   AddMasquerade(kV4, config.v4(), config.bridge(), nft);
   if (config.v6()) AddMasquerade(kV6, *config.v6(), config.bridge(), nft);
   AddForward(config.bridge(), nft);
-  return nft.Commit();
+  return nft.Commit(socket);
 }
 
-Status EnsureTable(const Config& config) {
-  Status status = netlink::FindTable(config.table());
-  return absl::IsNotFound(status) ? ReplaceTable(config, {}) : status;
+Status EnsureTable(netlink::Socket& socket, const Config& config) {
+  Status status = netlink::FindTable(socket, config.table());
+  return absl::IsNotFound(status) ? ReplaceTable(socket, config, {}) : status;
 }
 
-Status RemoveTable(const Config& config) {
+Status RemoveTable(netlink::Socket& socket, const Config& config) {
   NftTransaction nft(config.table());
   nft.DeleteTable();
-  Status status = nft.Commit();
+  Status status = nft.Commit(socket);
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 
-Status AddPorts(const Config& config, const std::vector<PortRule>& ports) {
+Status AddPorts(netlink::Socket& socket, const Config& config, const std::vector<PortRule>& ports) {
   NftTransaction nft(config.table());
   for (const auto& [map, elements] : ElementsOf(ports)) nft.AddElements(map, elements);
-  return nft.Commit();
+  return nft.Commit(socket);
 }
 
-Status RemovePorts(const Config& config, const std::vector<PortRule>& ports) {
+Status RemovePorts(netlink::Socket& socket, const Config& config,
+                   const std::vector<PortRule>& ports) {
   NftTransaction nft(config.table());
   for (const auto& [map, elements] : ElementsOf(ports)) nft.DeleteElements(map, elements);
-  return nft.Commit();
+  return nft.Commit(socket);
 }
 
 }  // namespace berth::network

@@ -9,7 +9,7 @@
 //   forward      filter              accept from and to the bridge
 //
 // An accept here does not overrule a drop in another table (Docker, ufw, firewalld).
-// Thread safe: no state.
+// Thread safe: no state beside the socket, which is of NETLINK_NETFILTER.
 #pragma once
 
 #include <vector>
@@ -17,19 +17,22 @@
 #include "base/status.h"
 #include "network/config.h"
 #include "network/hostport.h"
+#include "network/netlink/socket.h"
 
 namespace berth::network {
 
 // Puts the table in place in one transaction, with exactly these host ports. What was in it before
 // is gone; traffic never sees a state in between.
-Status ReplaceTable(const Config& config, const std::vector<PortRule>& ports);
+Status ReplaceTable(netlink::Socket& socket, const Config& config,
+                    const std::vector<PortRule>& ports);
 // Does nothing if there is such a table.
-Status EnsureTable(const Config& config);
+Status EnsureTable(netlink::Socket& socket, const Config& config);
 // A missing table is OK.
-Status RemoveTable(const Config& config);
+Status RemoveTable(netlink::Socket& socket, const Config& config);
 
 // NotFound if the table, or one of the entries, was removed by somebody: replace it.
-Status AddPorts(const Config& config, const std::vector<PortRule>& ports);
-Status RemovePorts(const Config& config, const std::vector<PortRule>& ports);
+Status AddPorts(netlink::Socket& socket, const Config& config, const std::vector<PortRule>& ports);
+Status RemovePorts(netlink::Socket& socket, const Config& config,
+                   const std::vector<PortRule>& ports);
 
 }  // namespace berth::network

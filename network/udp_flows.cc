@@ -16,14 +16,14 @@ namespace {
 using netlink::UdpFlow;
 
 // `extra` decides among the flows to the host port of a rule.
-Status Forget(const std::vector<PortRule>& rules, bool v6,
+Status Forget(netlink::Socket& socket, const std::vector<PortRule>& rules, bool v6,
               const std::function<bool(const UdpFlow&, const PortRule&)>& extra) {
   auto concerns = [&](const PortRule& rule) {
     return rule.protocol == Protocol::kUdp && rule.target.v6() == v6;
   };
   // Reading the table costs a microsecond per tracked connection.
   if (std::none_of(rules.begin(), rules.end(), concerns)) return absl::OkStatus();
-  return netlink::ForgetUdpFlows(v6, [&](const UdpFlow& flow) {
+  return netlink::ForgetUdpFlows(socket, v6, [&](const UdpFlow& flow) {
     return std::any_of(rules.begin(), rules.end(), [&](const PortRule& rule) {
       return concerns(rule) && flow.destination_port == rule.host_port &&
              (!rule.host_ip || *rule.host_ip == flow.destination) && extra(flow, rule);
@@ -33,7 +33,7 @@ Status Forget(const std::vector<PortRule>& rules, bool v6,
 
 }  // namespace
 
-Status ForgetFlowsBefore(const std::vector<PortRule>& rules) {
+Status ForgetFlowsBefore(netlink::Socket& socket, const std::vector<PortRule>& rules) {
   Status result;
   for (bool v6 : {false, true}) {
     std::set<IpAddress> own;
@@ -42,9 +42,9 @@ Status ForgetFlowsBefore(const std::vector<PortRule>& rules) {
     auto is_local = [&](const IpAddress& address) {
       if (!listed) {
         listed = true;
-        StatusOr<netlink::Socket> socket = netlink::Socket::Open(NETLINK_ROUTE);
-        if (!socket.ok()) return false;
-        auto routes = netlink::ListRoutes(*socket, v6);
+        StatusOr<netlink::Socket> routing = netlink::Socket::Open(NETLINK_ROUTE);
+        if (!routing.ok()) return false;
+        auto routes = netlink::ListRoutes(*routing, v6);
         if (!routes.ok()) return false;
         for (const netlink::Route& route : *routes) {
           if (route.local) own.insert(route.destination.base());
@@ -52,17 +52,17 @@ Status ForgetFlowsBefore(const std::vector<PortRule>& rules) {
       }
       return address.IsLoopback() || own.contains(address);
     };
-    result.Update(Forget(rules, v6, [&](const UdpFlow& flow, const PortRule&) {
+    result.Update(Forget(socket, rules, v6, [&](const UdpFlow& flow, const PortRule&) {
       return flow.answers_from == flow.destination && is_local(flow.destination);
     }));
   }
   return result;
 }
 
-Status ForgetFlowsOf(const std::vector<PortRule>& rules) {
+Status ForgetFlowsOf(netlink::Socket& socket, const std::vector<PortRule>& rules) {
   Status result;
   for (bool v6 : {false, true}) {
-    result.Update(Forget(rules, v6, [](const UdpFlow& flow, const PortRule& rule) {
+    result.Update(Forget(socket, rules, v6, [](const UdpFlow& flow, const PortRule& rule) {
       return flow.answers_from == rule.target;
     }));
   }

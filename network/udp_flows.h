@@ -6,12 +6,13 @@
 
 #include "base/status.h"
 #include "network/hostport.h"
+#include "network/netlink/socket.h"
 
 namespace berth::network {
 
 // After the rules were installed: forgets flows to these host ports that reached the host itself.
-Status ForgetFlowsBefore(const std::vector<PortRule>& rules);
+Status ForgetFlowsBefore(netlink::Socket& socket, const std::vector<PortRule>& rules);
 // After the rules were removed: forgets flows that still lead to the pod.
-Status ForgetFlowsOf(const std::vector<PortRule>& rules);
+Status ForgetFlowsOf(netlink::Socket& socket, const std::vector<PortRule>& rules);
 
 }  // namespace berth::network

@@ -3,8 +3,12 @@
 
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
+#include <poll.h>
 
+#include <algorithm>
 #include <cstring>
+
+#include "absl/time/clock.h"
 
 namespace berth::network::netlink {
 
@@ -34,6 +38,23 @@ Message DefaultRouteMessage(int index, const IpAddress& gateway) {
   message.Put(RTA_GATEWAY, gateway.bytes());
   message.PutU32(RTA_OIF, static_cast<uint32_t>(index));
   return message;
+}
+
+void WaitAddressInService(Socket& events, const IpAddress& address) {
+  absl::Time deadline = absl::Now() + absl::Seconds(1);
+  bool seen = false;
+  while (!seen) {
+    int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
+    if (left <= 0) return;
+    pollfd fd = {events.fd(), POLLIN, 0};
+    poll(&fd, 1, static_cast<int>(left));
+    Status status = events.Drain([&](uint16_t type, Bytes payload) {
+      if (type != RTM_NEWADDR) return;
+      std::optional<Bytes> added = AttributesAfter(payload, sizeof(ifaddrmsg)).Get(IFA_ADDRESS);
+      seen = seen || (added && std::ranges::equal(*added, address.bytes()));
+    });
+    if (!status.ok()) return;
+  }
 }
 
 StatusOr<std::vector<Route>> ListRoutes(Socket& socket, bool v6) {

@@ -16,6 +16,12 @@ Message AddAddressMessage(int index, const IpAddress& address, int prefix_length
 // A default route through the gateway.
 Message DefaultRouteMessage(int index, const IpAddress& gateway);
 
+// For a socket listening to kAddressGroup since before the address was added: waits until an IPv6
+// address is in full service. The kernel joins the group in which neighbours ask for it in a work
+// queue; a question before that is lost and repeated after a second. Gives up after a second.
+inline constexpr uint32_t kAddressGroup = 0x100;  // RTMGRP_IPV6_IFADDR
+void WaitAddressInService(Socket& events, const IpAddress& address);
+
 struct Route {
   IpRange destination;
   int interface = 0;   // 0: none (unreachable, blackhole, multipath)

@@ -43,8 +43,7 @@ std::optional<UdpFlow> ParseUdpFlow(const Attributes& entry, bool v6) {
 
 }  // namespace
 
-Status ForgetUdpFlows(bool v6, const std::function<bool(const UdpFlow&)>& doomed) {
-  ASSIGN_OR_RETURN(Socket socket, Socket::Open(NETLINK_NETFILTER));
+Status ForgetUdpFlows(Socket& socket, bool v6, const std::function<bool(const UdpFlow&)>& doomed) {
   std::vector<Message> removals;
   Message request("list tracked connections", TypeOf(IPCTNL_MSG_CT_GET), 0,
                   AsBytes(FamilyHeader(v6)));

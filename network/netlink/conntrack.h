@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "network/ip.h"
+#include "network/netlink/socket.h"
 
 namespace berth::network::netlink {
 
@@ -18,7 +19,8 @@ struct UdpFlow {
 };
 
 // Forgets the UDP flows that `doomed` picks. UDP has no end of connection: without this, a client
-// that keeps sending is served by the old translation for as long as it sends. Thread safe.
-Status ForgetUdpFlows(bool v6, const std::function<bool(const UdpFlow&)>& doomed);
+// that keeps sending is served by the old translation for as long as it sends. The socket is of
+// NETLINK_NETFILTER. Thread safe: no state beside it.
+Status ForgetUdpFlows(Socket& socket, bool v6, const std::function<bool(const UdpFlow&)>& doomed);
 
 }  // namespace berth::network::netlink

@@ -6,16 +6,23 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "base/sys.h"
 
 namespace berth::network::netlink {
 namespace {
+
+// IF_OPER_UP of linux/if.h, which cannot be included beside net/if.h.
+constexpr uint8_t kOperationalUp = 6;
+// The kernel handles such events at most once a second.
+constexpr absl::Duration kCarrierPatience = absl::Seconds(5);
 
 ifinfomsg Header(int index, unsigned char family = AF_UNSPEC) {
   ifinfomsg header = {};
@@ -34,6 +41,7 @@ Link ParseLink(Bytes payload) {
   link.master = static_cast<int>(attributes.U32(IFLA_MASTER).value_or(0));
   link.name = attributes.String(IFLA_IFNAME);
   link.kind = attributes.Nested(IFLA_LINKINFO).String(IFLA_INFO_KIND);
+  link.operational = attributes.U8(IFLA_OPERSTATE) == kOperationalUp;
   link.mtu = attributes.U32(IFLA_MTU).value_or(0);
   return link;
 }
@@ -121,7 +129,7 @@ StatusOr<int> EnsureBridge(Socket& socket, const std::string& name, const Mac& m
   return link->index;
 }
 
-Status CreateVeth(Socket& socket, const VethSpec& spec) {
+StatusOr<int> CreateVeth(Socket& socket, const VethSpec& spec) {
   Message create(absl::StrCat("create veth ", spec.name), RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
                  AsBytes(Header(0)));
   create.PutString(IFLA_IFNAME, spec.name);
@@ -144,9 +152,9 @@ Status CreateVeth(Socket& socket, const VethSpec& spec) {
   std::vector<Message> messages;
   if (spec.ipv6) messages.push_back(NoLinkLocalMessage(spec.name, index));
   messages.push_back(HairpinMessage(spec.name, index));
-  messages.push_back(SetUpMessage(index, spec.name));
   Status status = socket.Execute(messages);
-  if (!status.ok()) DeleteLinks(socket, {index}).IgnoreError();
+  if (status.ok()) return index;
+  DeleteLinks(socket, {index}).IgnoreError();
   return status;
 }
 
@@ -179,6 +187,26 @@ Status DeleteLinks(Socket& socket, const std::vector<int>& indexes) {
       return status.ok() ? absl::InternalError("still there") : status;
   }
   return absl::OkStatus();
+}
+
+Status WaitOperational(Socket& socket, int index) {
+  ASSIGN_OR_RETURN(Link link, GetLink(socket, index));
+  if (link.operational) return absl::OkStatus();
+  absl::Time deadline = absl::Now() + kCarrierPatience;
+  // Listening begins before the second look, so no change is missed.
+  ASSIGN_OR_RETURN(Socket events, Socket::Open(NETLINK_ROUTE, kLinkGroup));
+  while (true) {
+    ASSIGN_OR_RETURN(link, GetLink(socket, index));
+    if (link.operational) return absl::OkStatus();
+    int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
+    if (left <= 0) {
+      return absl::DeadlineExceededError(absl::StrCat("interface ", link.name, " got no carrier"));
+    }
+    pollfd fd = {events.fd(), POLLIN, 0};
+    poll(&fd, 1, static_cast<int>(left));
+    // Lost events do not matter: the loop looks again.
+    events.Drain([](uint16_t, Bytes) {}).IgnoreError();
+  }
 }
 
 Message SetUpMessage(int index, const std::string& name) {

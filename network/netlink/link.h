@@ -21,6 +21,7 @@ struct Link {
   std::string name;
   std::string kind;  // "bridge", "veth", ...
   uint32_t mtu = 0;
+  bool operational = false;
 };
 
 // NotFound if there is none.
@@ -41,14 +42,21 @@ struct VethSpec {
   uint32_t mtu = 0;
   bool ipv6 = false;  // the host has IPv6: keep this end free of a link-local address
 };
-// AlreadyExists if a name is taken at either end.
-Status CreateVeth(Socket& socket, const VethSpec& spec);
+// Leaves both ends down; returns the index of this end. AlreadyExists if a name is taken at either
+// end.
+StatusOr<int> CreateVeth(Socket& socket, const VethSpec& spec);
 
 // Removes the interfaces in one kernel operation, which waits for readers once and not per
 // interface (9 to 30 ms). Missing ones are OK.
 Status DeleteLinks(Socket& socket, const std::vector<int>& indexes);
 
-// Messages for batches in a namespace.
+// Waits until the interface, which is up, can send. The kernel acts on a carrier that appeared in
+// a work queue; until then it drops what is sent and the bridge ignores the port. Since Linux 6.8
+// asking for the interface does that work at once; before, an event is waited for.
+// DeadlineExceeded after 5 s. To be called in the socket's namespace.
+Status WaitOperational(Socket& socket, int index);
+
+// For a batch.
 Message SetUpMessage(int index, const std::string& name);
 
 // For a socket listening to kLinkGroup: calls gone(index) for each interface that was removed.

@@ -231,16 +231,14 @@ void NftTransaction::DeleteElements(const std::string& map,
   PutElements(map, elements, NFT_MSG_DELSETELEM, 0);
 }
 
-Status NftTransaction::Commit() {
+Status NftTransaction::Commit(Socket& socket) {
   if (messages_.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(Socket socket, Socket::Open(NETLINK_NETFILTER));
   Status status = socket.ExecuteBatch(messages_, NFNL_SUBSYS_NFTABLES);
   messages_.clear();
   return status;
 }
 
-Status FindTable(const std::string& table) {
-  ASSIGN_OR_RETURN(Socket socket, Socket::Open(NETLINK_NETFILTER));
+Status FindTable(Socket& socket, const std::string& table) {
   Message request(absl::StrCat("nftables: find table ", table), TypeOf(NFT_MSG_GETTABLE), 0,
                   AsBytes(InetHeader()));
   request.PutString(NFTA_TABLE_NAME, table);

@@ -65,7 +65,7 @@ struct MapElement {
   std::string comment;  // at most 100 bytes
 };
 
-// Not thread safe.
+// Not thread safe. Sockets are of NETLINK_NETFILTER.
 class NftTransaction {
  public:
   explicit NftTransaction(std::string table) : table_(std::move(table)) {}
@@ -80,7 +80,7 @@ class NftTransaction {
 
   // All or nothing. NotFound if an object that is referred to does not exist, AlreadyExists if an
   // element with another value has the key.
-  Status Commit();
+  Status Commit(Socket& socket);
 
  private:
   Message& Add(const std::string& what, int type, uint16_t flags, size_t capacity = 2048);
@@ -93,6 +93,6 @@ class NftTransaction {
 };
 
 // NotFound if there is none.
-Status FindTable(const std::string& table);
+Status FindTable(Socket& socket, const std::string& table);
 
 }  // namespace berth::network::netlink
