@@ -121,11 +121,10 @@ TEST(SeccompCompiler, ActionsAndDefaultErrno) {
   SeccompProgram program = Compiled(seccomp);
   EXPECT_EQ(Under(program, [] { return static_cast<int>(syscall(SYS_getppid)); }), 256 + SIGSYS);
   EXPECT_EQ(Under(program, [] { return static_cast<int>(syscall(SYS_getuid)); }), 256 + SIGSYS);
-  spec::Seccomp denying;
-  denying.default_action = "SCMP_ACT_ERRNO";
+  // With the ordinary calls allowed, since a sanitizer's runtime makes some on its own.
+  spec::Seccomp denying = DefaultSeccompProfile(0);
   denying.default_errno_ret = 77;
-  denying.syscalls = {{{"exit_group", "futex_waitv"}, "SCMP_ACT_ALLOW", {}, {}}};
-  EXPECT_EQ(ErrnoUnder(Compiled(denying), [] { return syscall(SYS_getppid); }), 77);
+  EXPECT_EQ(ErrnoUnder(Compiled(denying), [] { return syscall(SYS_chroot, nullptr); }), 77);
 }
 
 TEST(SeccompCompiler, SeveralComparisonsOfOneArgumentAreAlternatives) {
