@@ -34,23 +34,23 @@ enum class CgroupDriver { kCgroupfs, kSystemd };
 
 // What a pod's namespaces are made of.
 struct PodSetup {
-  std::string pod_id;          // 64 hexadecimal digits
-  std::string hostname;        // empty: the host's UTS namespace
+  std::string pod_id;    // 64 hexadecimal digits
+  std::string hostname;  // empty: the host's UTS namespace
   bool own_network = true;
   bool own_ipc = true;
-  bool shared_pid = false;     // one PID namespace for the pod, held by a pause process
+  bool shared_pid = false;              // one PID namespace for the pod, held by a pause process
   std::vector<IdMapping> uid_mappings;  // empty: no user namespace
   std::vector<IdMapping> gid_mappings;
   std::map<std::string, std::string> sysctls;  // checked against the namespaces the pod owns
-  std::string cgroup_parent;   // as the CRI gives it; empty: "/<instance>"
+  std::string cgroup_parent;                   // as the CRI gives it; empty: "/<instance>"
   uint64_t shm_bytes = 64 << 20;
 };
 
 struct PodInfo {
-  UniqueFd netns;              // not set with the host's network
-  std::string netns_path;      // a path that nsenter and ip can follow; empty: host network
+  UniqueFd netns;          // not set with the host's network
+  std::string netns_path;  // a path that nsenter and ip can follow; empty: host network
   pid_t monitor_pid = 0;
-  pid_t pause_pid = 0;         // 0: none
+  pid_t pause_pid = 0;  // 0: none
 };
 
 enum class PidMode { kContainer, kPod, kHost, kTarget };
@@ -59,25 +59,25 @@ enum class PidMode { kContainer, kPod, kHost, kTarget };
 // caller's record is enough to rebuild it after a restart of the daemon.
 struct ContainerSetup {
   std::string pod_id;
-  std::string container_id;    // 64 hexadecimal digits
-  uint32_t slot = 0;           // unique among the pod's containers, below kMaxContainersPerPod
-  spec::Spec spec;             // namespace paths in it are informative: the pod's are joined
+  std::string container_id;  // 64 hexadecimal digits
+  uint32_t slot = 0;         // unique among the pod's containers, below kMaxContainersPerPod
+  spec::Spec spec;           // namespace paths in it are informative: the pod's are joined
   PidMode pid_mode = PidMode::kContainer;
-  std::string target_id;       // with kTarget: a running container of the pod
+  std::string target_id;  // with kTarget: a running container of the pod
   RootfsSpec rootfs;
-  std::string cgroup_parent;   // the pod's
-  std::string log_path;        // absolute; empty: output is drained and discarded
+  std::string cgroup_parent;  // the pod's
+  std::string log_path;       // absolute; empty: output is drained and discarded
   bool open_stdin = false;
-  bool host_ipc = false;       // /dev/shm is the host's instead of the pod's
+  bool host_ipc = false;  // /dev/shm is the host's instead of the pod's
 };
 // The other half of a monitor's slots is for execs.
 inline constexpr uint32_t kMaxContainersPerPod = 128;
 
 struct ExitInfo {
-  int exit_code = 255;         // 128 + n after signal n; 255 if unknown
+  int exit_code = 255;  // 128 + n after signal n; 255 if unknown
   int signal = 0;
   bool oom_killed = false;
-  bool known = false;          // false: the process ended unseen
+  bool known = false;  // false: the process ended unseen
   int64_t started_at_ns = 0;
   int64_t finished_at_ns = 0;
   uint64_t dropped_log_lines = 0;
@@ -121,7 +121,7 @@ class RuntimeListener {
 class Runtime {
  public:
   struct Options {
-    std::string state_dir;     // 0700, on a tmpfs that a reboot clears
+    std::string state_dir;  // 0700, on a tmpfs that a reboot clears
     std::string instance = "berth";
     CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;
   };

@@ -70,7 +70,7 @@ ContainerPlanInput SmallInput(const spec::Spec& spec) {
   input.cgroup_view.links = {{"cpu", "cpu,cpuacct"}};
   input.resolved.capabilities = {.bounding = 3, .effective = 2, .permitted = 2};
   input.resolved.rlimits = {{.resource = 7, .soft = 1, .hard = 2}};
-  input.resolved.seccomp_filter = std::string(16, 'x');
+  input.resolved.seccomp_filter = "xxxxxxxxxxxxxxxx";
   return input;
 }
 
@@ -127,7 +127,13 @@ TEST(ContainerPlan, FilterComesBeforeCapabilitiesAreLostWithoutNoNewPrivs) {
   spec.process->no_new_privileges = false;
   std::string text = DumpPlan(*BuildContainerPlan(SmallInput(spec)));
   EXPECT_LT(text.find("\nuser "), text.find("\nseccomp "));
-  EXPECT_LT(text.find("\nseccomp "), text.find("\ncapsets "));
+  // CAP_SYS_ADMIN for the filter only, then what the process gets.
+  EXPECT_THAT(
+      text, HasSubstr("user arg=0x3e800000064 <0700000008000000>\n"
+                      "capsets <0200200000000000020020000000000000000000000000000000000000000000>\n"
+                      "seccomp <78787878787878787878787878787878>\n"
+                      "capsets <0200000000000000020000000000000000000000000000000000000000000000>\n"
+                      "cwd "));
   EXPECT_THAT(text, Not(HasSubstr("no_new_privs")));
   // A process that stays privileged loads it last.
   ContainerPlanInput input = SmallInput(spec);

@@ -136,7 +136,6 @@ Status AppendCredentialsAndExec(PlanBuilder& builder, const spec::Process& proce
   const CapabilitySets& bits = resolved.capabilities;
   const bool filter = !resolved.seccomp_filter.empty();
   auto append_filter = [&] {
-    if (!filter) return;
     builder.AddBytes(Op::kSeccomp, resolved.seccomp_filter, {.arg = resolved.seccomp_flags});
   };
   builder.Add(Op::kCapBounding, {.arg = bits.bounding});
@@ -144,11 +143,19 @@ Status AppendCredentialsAndExec(PlanBuilder& builder, const spec::Process& proce
   // A process that keeps CAP_SYS_ADMIN may load its filter last as well.
   const bool may_load_late =
       process.no_new_privileges || (bits.effective & (1ull << CAP_SYS_ADMIN)) != 0;
-  if (!may_load_late) append_filter();
+  if (filter && !may_load_late) {
+    // The change of user has cleared the effective set; what loading needs comes back for a moment.
+    CapabilitySets loading = bits;
+    loading.permitted |= 1ull << CAP_SYS_ADMIN;
+    loading.effective = loading.permitted;
+    loading.ambient = 0;
+    AppendCapsets(builder, loading);
+    append_filter();
+  }
   AppendCapsets(builder, bits);
   builder.AddText(Op::kCwd, process.cwd.empty() ? "/" : process.cwd);
   if (process.no_new_privileges) builder.Add(Op::kNoNewPrivs);
-  if (may_load_late) append_filter();
+  if (filter && may_load_late) append_filter();
   builder.AddLists(Op::kExec, process.args, process.env);
   return absl::OkStatus();
 }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -19,8 +19,8 @@ struct ResolvedProcess {
   // Absent in the spec means none: R9.
   CapabilitySets capabilities;
   std::vector<ResolvedRlimit> rlimits;
-  // struct sock_filter[] as bytes; empty: no filter.
-  std::string seccomp_filter;
+  // struct sock_filter[] as bytes, borrowed; empty: no filter.
+  std::string_view seccomp_filter;
   uint32_t seccomp_flags = 0;  // SECCOMP_FILTER_FLAG_*
   // Rlimits and the OOM score are lowered to what this daemon may set instead of failing.
   bool clamp = true;
@@ -33,8 +33,8 @@ Status AppendLimits(PlanBuilder& builder, const spec::Process& process,
 // Credentials, filter, directory, exec: the last steps. `terminal_done`: a console step was added.
 //
 // With no_new_privileges the filter is the very last, so that it need allow nothing of ours.
-// Without, loading it takes CAP_SYS_ADMIN: it goes before the final capabilities, and a profile
-// must allow capset, prctl, chdir and getcwd (runc asks for the same).
+// Without, loading it takes CAP_SYS_ADMIN, which is kept over the change of user for that: then a
+// profile must allow capset, prctl, openat2, fchdir and getcwd (other runtimes ask for the same).
 Status AppendCredentialsAndExec(PlanBuilder& builder, const spec::Process& process,
                                 const ResolvedProcess& resolved);
 

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/id.h"
+#include "base/sys.h"
+#include "base/undo.h"
+#include "runtime/exit_info.h"
+#include "runtime/log_file.h"
+#include "runtime/mount/rootfs.h"
+#include "runtime/plan/container_plan.h"
+#include "runtime/runtime_impl.h"
+
+namespace berth::runtime {
+namespace {
+
+// From the kill of its cgroup to the record of its exit with its log drained.
+constexpr absl::Duration kExitTimeout = absl::Seconds(30);
+
+Status CheckSetup(const ContainerSetup& setup) {
+  if (!IsId(setup.container_id) || !IsId(setup.pod_id)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("container ", setup.container_id, " of pod ", setup.pod_id, ": not an ID"));
+  }
+  if (setup.slot >= kMaxContainersPerPod) {
+    return absl::InvalidArgumentError(absl::StrCat("slot ", setup.slot, ": too large"));
+  }
+  RETURN_IF_ERROR(CheckSupported(setup.spec));
+  RETURN_IF_ERROR(spec::Validate(setup.spec));
+  if (!setup.spec.process.has_value()) return absl::InvalidArgumentError("process: missing");
+  return CheckProcMounts(setup.spec);
+}
+
+spec::Resources ResourcesOf(const ContainerSetup& setup) {
+  return setup.spec.linux.resources.value_or(spec::Resources{});
+}
+
+}  // namespace
+
+StatusOr<RuntimeImpl::Entry> RuntimeImpl::Find(const std::string& container_id) {
+  absl::MutexLock lock(&mutex_);
+  auto it = containers_.find(container_id);
+  if (it == containers_.end()) {
+    return absl::NotFoundError(absl::StrCat("container ", container_id, ": not known"));
+  }
+  return it->second;
+}
+
+StatusOr<Cgroup> RuntimeImpl::CgroupOf(const ContainerSetup& setup) const {
+  return cgroups_->Open(setup.cgroup_parent, setup.container_id);
+}
+
+Status RuntimeImpl::Insert(const Entry& entry) {
+  absl::MutexLock lock(&mutex_);
+  const ContainerSetup& setup = entry->setup();
+  for (const auto& [id, other] : containers_) {
+    if (id == setup.container_id) {
+      return absl::AlreadyExistsError(absl::StrCat("container ", id, ": exists"));
+    }
+    if (other->setup().pod_id == setup.pod_id && other->setup().slot == setup.slot) {
+      return absl::AlreadyExistsError(absl::StrCat("slot ", setup.slot, ": in use by ", id));
+    }
+  }
+  containers_[setup.container_id] = entry;
+  processes_.Add(entry->key(), entry);
+  return absl::OkStatus();
+}
+
+void RuntimeImpl::Forget(const Entry& entry) {
+  absl::MutexLock lock(&mutex_);
+  processes_.Remove(entry->key());
+  containers_.erase(entry->setup().container_id);
+}
+
+Status RuntimeImpl::CreateContainer(const Context& context, const ContainerSetup& setup) {
+  RETURN_IF_ERROR(CheckSetup(setup));
+  RETURN_IF_ERROR(context.Check());
+  RETURN_IF_ERROR(Pod(setup.pod_id).status());
+  auto entry = std::make_shared<ContainerEntry>(setup, listener_);
+  RETURN_IF_ERROR(Insert(entry));
+  Undo undo;
+  undo.Add([&] { Forget(entry); });
+  RETURN_IF_ERROR(entry->Security(compiler_).status());
+  ASSIGN_OR_RETURN(ContainerSources sources, ContainerSources::Open(setup, *vault_));
+  entry->SetSources(std::move(sources));
+  ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Create(setup.cgroup_parent, setup.container_id));
+  undo.Add([&] { cgroup.Remove().IgnoreError(); });
+  // Under systemd the limits are the scope's, which a process brings into being.
+  if (!cgroup.NeedsManager()) {
+    RETURN_IF_ERROR(Annotate(cgroup.Apply(ResourcesOf(setup)), "linux.resources"));
+  }
+  undo.Commit();
+  return absl::OkStatus();
+}
+
+StatusOr<UniqueFd> RuntimeImpl::OpenImageRoot(const RootfsSpec& rootfs) {
+  return MountLayers(rootfs);
+}
+
+StatusOr<UniqueFd> RuntimeImpl::OpenRootfs(const std::string& container_id) {
+  ASSIGN_OR_RETURN(Entry entry, Find(container_id));
+  return entry->DupRoot();
+}
+
+Status RuntimeImpl::AddContainer(const ContainerSetup& setup, bool started) {
+  RETURN_IF_ERROR(CheckSetup(setup));
+  auto entry = std::make_shared<ContainerEntry>(setup, listener_);
+  RETURN_IF_ERROR(Insert(entry));
+  Undo undo;
+  undo.Add([&] { Forget(entry); });
+  // The monitor's word is the truth; the record may lag behind a start.
+  StatusOr<std::vector<ProcessState>> states = supervisor_->List(setup.pod_id);
+  if (!states.ok() && states.status().code() != absl::StatusCode::kNotFound) {
+    return states.status();
+  }
+  const ProcessState* found = nullptr;
+  if (states.ok()) {
+    for (const ProcessState& state : *states) {
+      if (state.key == entry->key()) found = &state;
+    }
+  }
+  if (found != nullptr && found->running) {
+    StatusOr<Launched> launched = supervisor_->Open(entry->key());
+    if (launched.ok()) {
+      if (!entry->BeginStart().ok()) return absl::OkStatus();  // the exit event was faster
+      entry->Started(launched->pid, std::move(launched->pidfd));
+    } else if (launched.status().code() == absl::StatusCode::kNotFound) {
+      // It ended between the two questions; its event comes.
+      entry->BeginStart().IgnoreError();
+    } else {
+      return launched.status();
+    }
+  } else if (found != nullptr) {
+    entry->Ended(ExitInfoFrom(found->exit));
+  } else if (started) {
+    entry->Ended(ExitInfo{});
+  }
+  undo.Commit();
+  return absl::OkStatus();
+}
+
+StatusOr<ContainerState> RuntimeImpl::GetState(const std::string& container_id) {
+  ASSIGN_OR_RETURN(Entry entry, Find(container_id));
+  return entry->State();
+}
+
+Status RuntimeImpl::Signal(const std::string& container_id, int signal) {
+  ASSIGN_OR_RETURN(Entry entry, Find(container_id));
+  ASSIGN_OR_RETURN(UniqueFd pidfd, entry->DupPidfd());
+  return Annotate(sys::PidfdSendSignal(pidfd.get(), signal),
+                  absl::StrCat("container ", container_id));
+}
+
+Status RuntimeImpl::KillAll(const std::string& container_id) {
+  ASSIGN_OR_RETURN(Entry entry, Find(container_id));
+  ASSIGN_OR_RETURN(Cgroup cgroup, CgroupOf(entry->setup()));
+  return Annotate(cgroup.Kill(), absl::StrCat("container ", container_id));
+}
+
+Status RuntimeImpl::DeleteContainer(const std::string& container_id) {
+  StatusOr<Entry> found = Find(container_id);
+  if (!found.ok()) return absl::OkStatus();
+  const Entry& entry = *found;
+  ASSIGN_OR_RETURN(Cgroup cgroup, CgroupOf(entry->setup()));
+  RETURN_IF_ERROR(Annotate(cgroup.Kill(), absl::StrCat("container ", container_id)));
+  // The OOM counter and the exit record must have been read before the cgroup goes.
+  RETURN_IF_ERROR(entry->WaitForExit(absl::Now() + kExitTimeout));
+  RETURN_IF_ERROR(cgroup.Remove());
+  Status forgotten = supervisor_->Forget(entry->key());
+  // A pod that is gone has nothing left to forget.
+  if (!forgotten.ok() && forgotten.code() != absl::StatusCode::kNotFound) return forgotten;
+  Forget(entry);
+  return absl::OkStatus();
+}
+
+Status RuntimeImpl::UpdateResources(const std::string& container_id,
+                                    const spec::Resources& resources) {
+  ASSIGN_OR_RETURN(Entry entry, Find(container_id));
+  RETURN_IF_ERROR(spec::ValidateResources(resources));
+  ASSIGN_OR_RETURN(Cgroup cgroup, CgroupOf(entry->setup()));
+  return Annotate(cgroup.Update(resources), "linux.resources");
+}
+
+Status RuntimeImpl::ReopenLog(const std::string& container_id) {
+  ASSIGN_OR_RETURN(Entry entry, Find(container_id));
+  const std::string& path = entry->setup().log_path;
+  auto not_running = [&] {
+    return absl::FailedPreconditionError(absl::StrCat("container ", container_id, ": not running"));
+  };
+  if (!entry->Running()) return not_running();
+  if (path.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(OpenedLog log, OpenLogFile(path));
+  Status status = supervisor_->ReopenLog(entry->key(), std::move(log.fd));
+  if (status.ok()) return status;
+  // Nobody wrote to it: the monitor never took it.
+  if (log.created) unlink(path.c_str());
+  return status.code() == absl::StatusCode::kNotFound ? not_running() : status;
+}
+
+}  // namespace berth::runtime

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// One exec'd process: waits for its exit event, kills its cgroup.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "base/context.h"
+#include "runtime/cgroup/cgroup.h"
+#include "runtime/process_table.h"
+#include "runtime/runtime.h"
+
+namespace berth::runtime {
+
+// Thread safe. Shared by the caller's handle, the table and the clean-up.
+class ExecProcess : public WatchedProcess {
+ public:
+  // `on_end` is called once, on the supervisor's thread, when the process has ended.
+  ExecProcess(Cgroup cgroup, std::function<void()> on_end)
+      : cgroup_(std::move(cgroup)), on_end_(std::move(on_end)) {}
+
+  const Cgroup& cgroup() const { return cgroup_; }
+  void OnEnd(const wire::ExitRecord& record) override;
+  StatusOr<ExitInfo> Wait(const Context& context);
+  Status Kill();
+
+ private:
+  const Cgroup cgroup_;
+  absl::Mutex mutex_;
+  std::function<void()> on_end_ ABSL_GUARDED_BY(mutex_);
+  std::optional<ExitInfo> exit_ ABSL_GUARDED_BY(mutex_);
+};
+
+// What StartExec() returns. Destroying it kills nothing; the clean-up does not depend on it.
+class ExecHandle : public Exec {
+ public:
+  ExecHandle(std::shared_ptr<ExecProcess> process, pid_t pid)
+      : process_(std::move(process)), pid_(pid) {}
+  pid_t pid() const override { return pid_; }
+  StatusOr<ExitInfo> Wait(const Context& context) override { return process_->Wait(context); }
+  Status Kill() override { return process_->Kill(); }
+
+ private:
+  const std::shared_ptr<ExecProcess> process_;
+  const pid_t pid_;
+};
+
+}  // namespace berth::runtime

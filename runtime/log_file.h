@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens container log files. Thread safe: no state.
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+#include "base/unique_fd.h"
+
+namespace berth::runtime {
+
+struct OpenedLog {
+  UniqueFd fd;           // O_APPEND
+  bool created = false;  // there was no file before
+};
+
+// Mode 0640; the directory is made if missing. InvalidArgument for a relative path or one with
+// "..". The last component is never followed if it is a link (CVE-2025-0750).
+StatusOr<OpenedLog> OpenLogFile(const std::string& path);
+
+}  // namespace berth::runtime

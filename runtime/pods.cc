@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <linux/mount.h>
+#include <linux/sched.h>
+
+#include <utility>
+
+#include "base/id.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "base/undo.h"
+#include "runtime/mount/detached.h"
+#include "runtime/netns_link.h"
+#include "runtime/plan/pod_plan.h"
+#include "runtime/runtime_impl.h"
+
+namespace berth::runtime {
+namespace {
+
+Status CheckSetup(const PodSetup& setup) {
+  if (!IsId(setup.pod_id)) {
+    return absl::InvalidArgumentError(absl::StrCat("pod id ", setup.pod_id, ": not an ID"));
+  }
+  if (!setup.uid_mappings.empty() || !setup.gid_mappings.empty()) {
+    return absl::UnimplementedError("user namespaces are not supported");
+  }
+  return CheckPodSysctls(setup.sysctls, setup.own_network, setup.own_ipc);
+}
+
+uint64_t CloneFlags(const PodSetup& setup) {
+  uint64_t flags = 0;
+  if (setup.own_network) flags |= CLONE_NEWNET;
+  if (setup.own_ipc) flags |= CLONE_NEWIPC;
+  if (!setup.hostname.empty()) flags |= CLONE_NEWUTS;
+  if (setup.shared_pid) flags |= CLONE_NEWPID;
+  return flags;
+}
+
+}  // namespace
+
+StatusOr<PodInfo> RuntimeImpl::CreatePod(const Context& context, const PodSetup& setup) {
+  RETURN_IF_ERROR(CheckSetup(setup));
+  RETURN_IF_ERROR(context.Check());
+  Undo undo;
+  if (setup.own_ipc) {
+    RETURN_IF_ERROR(vault_->EnsureTmpfs(setup.pod_id, setup.shm_bytes));
+    undo.Add([&] { vault_->Remove(setup.pod_id).IgnoreError(); });
+  }
+
+  PodPlanInput input;
+  input.clone_flags = CloneFlags(setup);
+  input.hostname = setup.hostname;
+  input.sysctls = setup.sysctls;
+  PodRequest request;
+  request.pod_id = setup.pod_id;
+  std::vector<UniqueFd> tasks;
+  UniqueFd pause_root;
+  std::optional<Cgroup> pause_cgroup;
+  if (setup.shared_pid) {
+    ASSIGN_OR_RETURN(pause_cgroup, cgroups_->Create(setup.cgroup_parent, setup.pod_id));
+    undo.Add([&] { pause_cgroup->Remove().IgnoreError(); });
+    if (!pause_cgroup->NeedsManager()) {
+      ASSIGN_OR_RETURN(tasks, pause_cgroup->OpenTasks());
+      ASSIGN_OR_RETURN(request.pause_cgroup, pause_cgroup->OpenUnified());
+    }
+    ASSIGN_OR_RETURN(pause_root, NewTmpfs({.mode = 0555,
+                                           .size_bytes = 4096,
+                                           .attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+                                                         MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC}));
+    input.pause_root = pause_root.get();
+    for (const UniqueFd& fd : tasks) input.cgroup_tasks.push_back(fd.get());
+  }
+  ASSIGN_OR_RETURN(Plan plan, BuildPodPlan(input));
+  request.plan = std::move(plan.bytes);
+  request.fds = std::move(plan.fds);
+  request.clone_flags = input.clone_flags | (setup.shared_pid ? uint64_t{CLONE_NEWNS} : 0);
+  ASSIGN_OR_RETURN(PodNamespaces namespaces, supervisor_->CreatePod(context, request));
+  undo.Add([&] { supervisor_->DestroyPod(setup.pod_id).IgnoreError(); });
+  if (pause_cgroup.has_value() && namespaces.pause_pid > 0) {
+    RETURN_IF_ERROR(pause_cgroup->AttachByManager(namespaces.pause_pid, spec::Resources{}));
+  }
+  ASSIGN_OR_RETURN(PodInfo info, Remember(setup.pod_id, std::move(namespaces)));
+  undo.Commit();
+  return info;
+}
+
+StatusOr<PodInfo> RuntimeImpl::Remember(const std::string& pod_id, PodNamespaces namespaces) {
+  PodInfo info;
+  info.monitor_pid = namespaces.monitor_pid;
+  info.pause_pid = namespaces.pause_pid;
+  if (namespaces.net.ok()) {
+    ASSIGN_OR_RETURN(info.netns, sys::Dup(namespaces.net.get()));
+    info.netns_path = NetnsPath(options_.instance, pod_id);
+    Status linked = LinkNetns(info.netns_path, namespaces.monitor_pid, namespaces.monitor_netns_fd);
+    if (!linked.ok()) {
+      // Only people and tools want the name; the pod works without.
+      log::Warning("pod ", pod_id, ": ", linked.ToString());
+      info.netns_path =
+          absl::StrCat("/proc/", namespaces.monitor_pid, "/fd/", namespaces.monitor_netns_fd);
+    }
+  }
+  pods_.Put(pod_id, std::make_shared<PodHandle>(std::move(namespaces)));
+  return info;
+}
+
+StatusOr<PodInfo> RuntimeImpl::OpenPod(const std::string& pod_id) {
+  ASSIGN_OR_RETURN(PodNamespaces namespaces, supervisor_->OpenPod(pod_id));
+  return Remember(pod_id, std::move(namespaces));
+}
+
+StatusOr<std::shared_ptr<PodHandle>> RuntimeImpl::Pod(const std::string& pod_id) {
+  if (auto pod = pods_.Find(pod_id); pod != nullptr) return pod;
+  RETURN_IF_ERROR(OpenPod(pod_id).status());
+  auto pod = pods_.Find(pod_id);
+  if (pod == nullptr) return absl::NotFoundError(absl::StrCat("pod ", pod_id, ": not open"));
+  return pod;
+}
+
+Status RuntimeImpl::DestroyPod(const std::string& pod_id, const std::string& cgroup_parent) {
+  if (!IsId(pod_id)) return absl::OkStatus();  // such a pod was never made
+  std::vector<Entry> entries;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [id, entry] : containers_) {
+      if (entry->setup().pod_id == pod_id) entries.push_back(entry);
+    }
+  }
+  // What shares the host's PID namespace does not end with the pod's first processes.
+  for (const Entry& entry : entries) {
+    RETURN_IF_ERROR(KillAll(entry->setup().container_id));
+    RETURN_IF_ERROR(entry->WaitForExit(absl::Now() + absl::Seconds(10)));
+  }
+  RETURN_IF_ERROR(UnlinkNetns(NetnsPath(options_.instance, pod_id)));
+  RETURN_IF_ERROR(supervisor_->DestroyPod(pod_id));
+  pods_.Erase(pod_id);
+  RETURN_IF_ERROR(vault_->Remove(pod_id));
+  ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Open(cgroup_parent, pod_id));
+  RETURN_IF_ERROR(cgroup.Kill());
+  return cgroup.Remove();
+}
+
+}  // namespace berth::runtime
