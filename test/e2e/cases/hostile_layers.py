@@ -5,8 +5,10 @@ Whether such an image is refused or its entry is confined, nothing outside of it
 
 import os
 import tarfile
+import threading
 
 from cases.pulls import pulled
+from harness import procs
 from harness.client import CallError
 from oci import Tree
 
@@ -121,6 +123,49 @@ def test_device_of_the_disk_is_not_usable(t):
 def busybox_tar(t):
     from busybox_tree import busybox, find_static_busybox
     return busybox(*find_static_busybox()).done()
+
+
+def test_unpacker_is_confined(t):
+    """What /proc says of the unpacker while it works: capabilities, filter and mounts."""
+    allowed = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "SYS_ADMIN": 21,
+               "MKNOD": 27, "SETFCAP": 31}
+    mask = sum(1 << bit for bit in allowed.values())
+    seen = []
+    done = threading.Event()
+
+    def watch():
+        while not done.is_set():
+            for pid in procs.pids():
+                if procs.name_of(pid) == "berth-unpack":
+                    status = procs.read(f"/proc/{pid}/status")
+                    rows = dict(line.split(":\t", 1) for line in status.splitlines()
+                                if ":\t" in line)
+                    mounts = procs.read(f"/proc/{pid}/mountinfo").splitlines()
+                    if "Seccomp" in rows:
+                        seen.append((rows, mounts))
+
+    with t.registry() as registry:
+        tree = Tree()
+        for number in range(20000):
+            tree.file(f"d{number % 100}/f{number}", str(number))
+        reference = registry.image("x", tree.done())
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            pulled(t, reference)
+        finally:
+            done.set()
+            watcher.join()
+    # The first and last moments belong to its start and its end.
+    confined = [row for row in seen if row[0]["Seccomp"].strip() == "2"]
+    assert len(confined) > 3, f"seen {len(seen)} times, confined {len(confined)} times"
+    for rows, mounts in confined:
+        assert int(rows["CapEff"], 16) & ~mask == 0, rows["CapEff"]
+        assert int(rows["CapBnd"], 16) & ~mask == 0, rows["CapBnd"]
+        assert rows["NoNewPrivs"].strip() == "1", rows
+        assert len(mounts) == 1, mounts
+        options = mounts[0].split()[5].split(",")
+        assert {"nodev", "nosuid", "noexec"} <= set(options), mounts
 
 
 def test_whiteouts_and_opaque_directories(t):

@@ -34,6 +34,18 @@ def test_gzip_bomb(t):
         pulled(t, registry.small("small"))
 
 
+@own_node(config="[images]\nmax_layer_bytes = 16777216\nmax_layer_inodes = 1000\n")
+def test_caps_on_layers(t):
+    with t.registry() as registry:
+        reference = registry.image("big", Tree().file("zeros", bytes(20 * MIB)).done())
+        refused(t, reference, "ResourceExhausted|DataLoss|InvalidArgument")
+        tree = Tree()
+        for number in range(1100):
+            tree.file(f"f{number}")
+        refused(t, registry.image("many", tree.done()), "ResourceExhausted|DataLoss|InvalidArgument")
+        pulled(t, registry.small("small"))
+
+
 @own_node(root_size="48m")
 def test_disk_full_by_a_container(t):
     """A container that fills the disk hurts itself: others run, log and end with their codes."""

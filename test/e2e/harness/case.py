@@ -5,6 +5,7 @@ import base64
 import itertools
 import json
 import os
+import subprocess
 
 from . import wait
 from .client import CallError
@@ -138,6 +139,15 @@ class Case:
 
     def call(self, method, request=None, **options):
         return self.node.raw.call(method, request, **options)
+
+    def background_raw(self, method, request):
+        """A process that makes a call whose answer nobody waits for."""
+        process = subprocess.Popen([self.tools["criraw"], "-socket", self.node.runtime.socket],
+                                   stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        process.stdin.write(json.dumps(
+            {"method": method, "request": request, "timeout_ms": 20000}) + "\n")
+        process.stdin.close()
+        return process
 
     def fails(self, code, method, request=None, part="", **options):
         """The message of a call that must fail with one of the codes ("NotFound|Unknown")."""

@@ -67,6 +67,11 @@ class Crictl:
                 f"{result.stderr.strip()}")
         return result
 
+    def start(self, *arguments):
+        """Starts crictl and does not wait for it."""
+        return subprocess.Popen([*self._command, *map(str, arguments)], stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+
     def __call__(self, *arguments, **options):
         """The output of a crictl command that must succeed, without its last line end."""
         return self.run(*arguments, **options).stdout.strip()

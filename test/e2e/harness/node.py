@@ -40,7 +40,8 @@ class Node:
         self._registry = None
         self.raw = None
         if root_size:
-            root = os.path.join(self.work, "root")
+            root = os.path.join(self.work,
+                                "root" if runtime == "berthd" else "containerd-root")
             os.mkdir(root)
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=" + root_size, "tmpfs", root],
                            check=True)

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Cribench times the life of a pod on several runtimes in turn, so that whatever else the machine
+// does hits them alike.
+//
+//	cribench -runtime NAME=SOCKET [-runtime ...] [-n ROUNDS] -image IMAGE -pull IMAGE
+//
+// It prints one JSON object: {"NAME": {"RunPodSandbox": [milliseconds, ...], ...}, ...}. With
+// -hold N it makes N pods with one container each on the first runtime instead, prints "ready",
+// waits for the end of its input and removes them.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+type target struct {
+	name    string
+	runtime cri.RuntimeServiceClient
+	images  cri.ImageServiceClient
+	times   map[string][]float64
+}
+
+type targets []*target
+
+func (t *targets) String() string { return "" }
+
+func (t *targets) Set(value string) error {
+	name, socket, found := strings.Cut(value, "=")
+	if !found {
+		return fmt.Errorf("%q is not NAME=SOCKET", value)
+	}
+	connection, err := grpc.NewClient("unix://"+socket,
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	*t = append(*t, &target{name, cri.NewRuntimeServiceClient(connection),
+		cri.NewImageServiceClient(connection), map[string][]float64{}})
+	return nil
+}
+
+// timed makes one call and notes how long it took.
+func timed[Request, Response any](t *target, ctx context.Context, name string,
+	call func(context.Context, *Request, ...grpc.CallOption) (*Response, error),
+	request *Request) (*Response, error) {
+	start := time.Now()
+	response, err := call(ctx, request)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", t.name, name, err)
+	}
+	t.times[name] = append(t.times[name], float64(time.Since(start).Microseconds())/1000)
+	return response, nil
+}
+
+type pod struct {
+	id        string
+	container string
+	config    *cri.PodSandboxConfig
+}
+
+func (t *target) start(ctx context.Context, number int, image, logs string) (*pod, error) {
+	name := fmt.Sprintf("bench%d", number)
+	config := &cri.PodSandboxConfig{
+		Metadata:     &cri.PodSandboxMetadata{Name: name, Uid: name, Namespace: "bench"},
+		LogDirectory: filepath.Join(logs, t.name, name),
+		Linux:        &cri.LinuxPodSandboxConfig{},
+	}
+	sandbox, err := timed(t, ctx, "RunPodSandbox", t.runtime.RunPodSandbox,
+		&cri.RunPodSandboxRequest{Config: config})
+	if err != nil {
+		return nil, err
+	}
+	p := &pod{id: sandbox.PodSandboxId, config: config}
+	container, err := timed(t, ctx, "CreateContainer", t.runtime.CreateContainer,
+		&cri.CreateContainerRequest{PodSandboxId: p.id, SandboxConfig: config,
+			Config: &cri.ContainerConfig{
+				Metadata: &cri.ContainerMetadata{Name: "c"},
+				Image:    &cri.ImageSpec{Image: image},
+				Command:  []string{"sleep", "100000"},
+				LogPath:  "c.log",
+				Linux:    &cri.LinuxContainerConfig{},
+			}})
+	if err != nil {
+		return nil, err
+	}
+	p.container = container.ContainerId
+	_, err = timed(t, ctx, "StartContainer", t.runtime.StartContainer,
+		&cri.StartContainerRequest{ContainerId: p.container})
+	return p, err
+}
+
+func (t *target) end(ctx context.Context, p *pod) error {
+	if _, err := timed(t, ctx, "StopContainer", t.runtime.StopContainer,
+		&cri.StopContainerRequest{ContainerId: p.container}); err != nil {
+		return err
+	}
+	if _, err := timed(t, ctx, "RemoveContainer", t.runtime.RemoveContainer,
+		&cri.RemoveContainerRequest{ContainerId: p.container}); err != nil {
+		return err
+	}
+	if _, err := timed(t, ctx, "StopPodSandbox", t.runtime.StopPodSandbox,
+		&cri.StopPodSandboxRequest{PodSandboxId: p.id}); err != nil {
+		return err
+	}
+	_, err := timed(t, ctx, "RemovePodSandbox", t.runtime.RemovePodSandbox,
+		&cri.RemovePodSandboxRequest{PodSandboxId: p.id})
+	return err
+}
+
+func (t *target) round(ctx context.Context, number int, image, pull, logs string) error {
+	p, err := t.start(ctx, number, image, logs)
+	if err != nil {
+		return err
+	}
+	answer, err := timed(t, ctx, "ExecSync", t.runtime.ExecSync,
+		&cri.ExecSyncRequest{ContainerId: p.container, Cmd: []string{"true"}, Timeout: 10})
+	if err != nil {
+		return err
+	}
+	if answer.ExitCode != 0 {
+		return fmt.Errorf("%s: ExecSync: exit code %d: %s", t.name, answer.ExitCode, answer.Stderr)
+	}
+	if _, err := timed(t, ctx, "ListContainers", t.runtime.ListContainers,
+		&cri.ListContainersRequest{}); err != nil {
+		return err
+	}
+	if err := t.end(ctx, p); err != nil {
+		return err
+	}
+	spec := &cri.ImageSpec{Image: pull}
+	if _, err := timed(t, ctx, "PullImage", t.images.PullImage,
+		&cri.PullImageRequest{Image: spec}); err != nil {
+		return err
+	}
+	_, err = timed(t, ctx, "RemoveImage", t.images.RemoveImage, &cri.RemoveImageRequest{Image: spec})
+	return err
+}
+
+func hold(ctx context.Context, t *target, count int, image, logs string) error {
+	var pods []*pod
+	for number := 0; number < count; number++ {
+		p, err := t.start(ctx, 100000+number, image, logs)
+		if err != nil {
+			return err
+		}
+		pods = append(pods, p)
+	}
+	fmt.Println("ready")
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+	for _, p := range pods {
+		if err := t.end(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func run() error {
+	var all targets
+	flag.Var(&all, "runtime", "NAME=SOCKET; repeat it to compare")
+	rounds := flag.Int("n", 50, "rounds; one more warms up")
+	holdCount := flag.Int("hold", 0, "make so many pods, and hold them")
+	image := flag.String("image", "", "image of the containers")
+	pull := flag.String("pull", "", "image that is pulled and removed; another one than -image")
+	logs := flag.String("logs", "/tmp", "directory for logs")
+	flag.Parse()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
+	defer cancel()
+	if len(all) == 0 {
+		return fmt.Errorf("no -runtime given")
+	}
+	for _, t := range all {
+		spec := &cri.ImageSpec{Image: *image}
+		if _, err := t.images.PullImage(ctx, &cri.PullImageRequest{Image: spec}); err != nil {
+			return fmt.Errorf("%s: PullImage: %w", t.name, err)
+		}
+	}
+	if *holdCount > 0 {
+		return hold(ctx, all[0], *holdCount, *image, *logs)
+	}
+	for number := 0; number <= *rounds; number++ {
+		for _, t := range all {
+			if err := t.round(ctx, number, *image, *pull, *logs); err != nil {
+				return err
+			}
+			if number == 0 {
+				t.times = map[string][]float64{}
+			}
+		}
+		fmt.Fprintf(os.Stderr, "\r  round %d of %d", number, *rounds)
+	}
+	fmt.Fprintln(os.Stderr)
+	result := map[string]map[string][]float64{}
+	for _, t := range all {
+		result[t.name] = t.times
+	}
+	return json.NewEncoder(os.Stdout).Encode(result)
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "cribench:", err)
+		os.Exit(1)
+	}
+}
