@@ -85,7 +85,7 @@ Status RuntimeImpl::CreateContainer(const Context& context, const ContainerSetup
   ASSIGN_OR_RETURN(ContainerSources sources, ContainerSources::Open(setup, *vault_));
   entry->SetSources(std::move(sources));
   ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Create(setup.cgroup_parent, setup.container_id));
-  undo.Add([&] { cgroup.Remove().IgnoreError(); });
+  undo.Add([cgroup] { cgroup.Remove().IgnoreError(); });
   // Under systemd the limits are the scope's, which a process brings into being.
   if (!cgroup.NeedsManager()) {
     RETURN_IF_ERROR(Annotate(cgroup.Apply(ResourcesOf(setup)), "linux.resources"));

@@ -13,6 +13,16 @@ constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 
 }  // namespace
 
+void ExecProcess::SetOnEnd(std::function<void()> on_end) {
+  absl::MutexLock lock(&mutex_);
+  on_end_ = std::move(on_end);
+}
+
+void ExecProcess::RemoveCgroup() {
+  absl::MutexLock lock(&cgroup_mutex_);
+  cgroup_.Remove(absl::ZeroDuration()).IgnoreError();
+}
+
 void ExecProcess::OnEnd(const wire::ExitRecord& record) {
   std::function<void()> on_end;
   {
@@ -41,7 +51,10 @@ StatusOr<ExitInfo> ExecProcess::Wait(const Context& context) {
 
 Status ExecProcess::Kill() {
   // Its children may outlive it: the cgroup is killed even when the exit is known.
-  RETURN_IF_ERROR(Annotate(cgroup_.Kill(kKillTimeout), "exec"));
+  {
+    absl::MutexLock lock(&cgroup_mutex_);
+    RETURN_IF_ERROR(Annotate(cgroup_.Kill(kKillTimeout), "exec"));
+  }
   return Wait(Context().WithDeadline(absl::Now() + kKillTimeout)).status();
 }
 

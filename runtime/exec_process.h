@@ -18,17 +18,20 @@ namespace berth::runtime {
 // Thread safe. Shared by the caller's handle, the table and the clean-up.
 class ExecProcess : public WatchedProcess {
  public:
-  // `on_end` is called once, on the supervisor's thread, when the process has ended.
-  ExecProcess(Cgroup cgroup, std::function<void()> on_end)
-      : cgroup_(std::move(cgroup)), on_end_(std::move(on_end)) {}
+  explicit ExecProcess(Cgroup cgroup) : cgroup_(std::move(cgroup)) {}
 
-  const Cgroup& cgroup() const { return cgroup_; }
+  // `on_end` is called once, on the supervisor's thread, when the process has ended. Before the
+  // process is added to a table.
+  void SetOnEnd(std::function<void()> on_end);
   void OnEnd(const wire::ExitRecord& record) override;
   StatusOr<ExitInfo> Wait(const Context& context);
   Status Kill();
+  // Once, after the end. A cgroup in which the exec left processes stays until the container goes.
+  void RemoveCgroup();
 
  private:
   const Cgroup cgroup_;
+  absl::Mutex cgroup_mutex_;  // a kill and the removal do not meet
   absl::Mutex mutex_;
   std::function<void()> on_end_ ABSL_GUARDED_BY(mutex_);
   std::optional<ExitInfo> exit_ ABSL_GUARDED_BY(mutex_);

@@ -27,14 +27,14 @@ uint64_t JoinedNamespaces(const ContainerSetup& setup, const PodNamespaces& pod)
 
 }  // namespace
 
-// Runs on the supervisor's thread: the file system work is the cleaner's. A cgroup in which the
-// exec left processes stays until the container goes.
+// What runs when `exec` has ended, on the supervisor's thread: file system work is the cleaner's.
 std::function<void()> RuntimeImpl::ExecCleanup(std::weak_ptr<PodHandle> pod, ProcessKey key,
-                                               Cgroup cgroup) {
-  return [this, pod = std::move(pod), key = std::move(key), cgroup = std::move(cgroup)] {
+                                               std::weak_ptr<ExecProcess> exec) {
+  return [this, pod = std::move(pod), key = std::move(key), exec = std::move(exec)] {
+    std::shared_ptr<ExecProcess> ended = exec.lock();
     processes_.Remove(key);
     if (auto open = pod.lock(); open != nullptr) open->FreeSlot(key.slot);
-    cleaner_.Post([cgroup] { cgroup.Remove(absl::ZeroDuration()).IgnoreError(); }).IgnoreError();
+    cleaner_.Post([ended = std::move(ended)] { ended->RemoveCgroup(); }).IgnoreError();
   };
 }
 
@@ -74,7 +74,8 @@ StatusOr<std::unique_ptr<Exec>> RuntimeImpl::StartExec(const Context& context,
       break;
     }
     const ProcessKey key{setup.pod_id, *slot, generation};
-    auto exec = std::make_shared<ExecProcess>(cgroup, ExecCleanup(pod, key, cgroup));
+    auto exec = std::make_shared<ExecProcess>(cgroup);
+    exec->SetOnEnd(ExecCleanup(pod, key, exec));
     processes_.Add(key, exec);
     StatusOr<Launched> launched = LaunchExec(context, setup, key, cgroup, input);
     if (launched.ok()) {

@@ -57,7 +57,7 @@ StatusOr<PodInfo> RuntimeImpl::CreatePod(const Context& context, const PodSetup&
   std::optional<Cgroup> pause_cgroup;
   if (setup.shared_pid) {
     ASSIGN_OR_RETURN(pause_cgroup, cgroups_->Create(setup.cgroup_parent, setup.pod_id));
-    undo.Add([&] { pause_cgroup->Remove().IgnoreError(); });
+    undo.Add([cgroup = *pause_cgroup] { cgroup.Remove().IgnoreError(); });
     if (!pause_cgroup->NeedsManager()) {
       ASSIGN_OR_RETURN(tasks, pause_cgroup->OpenTasks());
       ASSIGN_OR_RETURN(request.pause_cgroup, pause_cgroup->OpenUnified());

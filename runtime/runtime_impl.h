@@ -77,7 +77,8 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
   // --- execs.cc
   StatusOr<Launched> LaunchExec(const Context& context, const ContainerSetup& setup,
                                 const ProcessKey& key, const Cgroup& cgroup, ExecPlanInput input);
-  std::function<void()> ExecCleanup(std::weak_ptr<PodHandle> pod, ProcessKey key, Cgroup cgroup);
+  std::function<void()> ExecCleanup(std::weak_ptr<PodHandle> pod, ProcessKey key,
+                                    std::weak_ptr<ExecProcess> exec);
 
   const Options options_;
   RuntimeListener* const listener_;
