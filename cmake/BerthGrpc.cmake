@@ -44,8 +44,9 @@ function(berth_static_line variable)
     endif()
   endforeach()
   list(REMOVE_DUPLICATES result)
-  list(JOIN result " " result)
-  set(${variable} "SHELL:-Wl,--start-group ${result} -Wl,--end-group -lz" PARENT_SCOPE)
+  # One item, so that CMake neither reorders nor removes a part of the group.
+  list(JOIN result "," result)
+  set(${variable} "-Wl,--start-group,${result},--end-group" -lz PARENT_SCOPE)
 endfunction()
 
 berth_static_line(BERTH_PROTOBUF_LINE protobuf)
