@@ -184,6 +184,11 @@ void Catalog::MoveNames(const std::string& id, const std::vector<std::string>& n
 
 StatusOr<bool> Catalog::AddNames(const std::string& id, const std::vector<std::string>& names) {
   std::lock_guard lock(mutex_);
+  return AddNamesLocked(id, names);
+}
+
+StatusOr<bool> Catalog::AddNamesLocked(const std::string& id,
+                                       const std::vector<std::string>& names) {
   auto it = rows_.find(id);
   // Damaged content has no parsed configuration; a new pull replaces it.
   if (it == rows_.end() || images_[id].config_json.empty()) return false;
@@ -206,6 +211,9 @@ Status Catalog::Commit(const NewImage& image) {
   ASSIGN_OR_RETURN(Digest config, Digest::Parse(row.id));
 
   std::lock_guard lock(mutex_);
+  // Another reference to the same image may have got here first.
+  ASSIGN_OR_RETURN(bool known, AddNamesLocked(row.id, row.names));
+  if (known) return absl::OkStatus();
   RETURN_IF_ERROR(content_->Put(*image.manifest, image.manifest_json));
   RETURN_IF_ERROR(content_->Put(config, image.image.config_json));
   std::vector<LayerRow> fresh;

@@ -114,6 +114,7 @@ class Catalog {
   StatusOr<Image> LoadImage(const ImageRow& row) const;
   void Release(const LayerRow& row);
   // The rest needs mutex_.
+  StatusOr<bool> AddNamesLocked(const std::string& id, const std::vector<std::string>& names);
   std::shared_ptr<LayerHold> HoldLocked(LayerState* state);
   bool UsedByContainer(const std::string& image) const;
   std::vector<int64_t> DeadWithout(const std::string& image) const;

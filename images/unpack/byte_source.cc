@@ -90,11 +90,14 @@ HashingSource::HashingSource(ByteSource* input, uint64_t max_bytes)
 HashingSource::~HashingSource() = default;
 
 StatusOr<std::span<const uint8_t>> HashingSource::Next() {
-  ASSIGN_OR_RETURN(auto bytes, input_->Next());
-  if (bytes.size() > max_bytes_ - bytes_) {
-    return absl::ResourceExhaustedError(
+  if (!failed_.ok()) return failed_;
+  auto next = input_->Next();
+  if (next.ok() && next->size() > max_bytes_ - bytes_) {
+    next = absl::ResourceExhaustedError(
         absl::StrCat("uncompressed layer is larger than the limit of ", max_bytes_, " bytes"));
   }
+  if (!next.ok()) return failed_ = next.status();
+  std::span<const uint8_t> bytes = *next;
   bytes_ += bytes.size();
   if (!bytes.empty() && EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) != 1) {
     return absl::InternalError("sha256 failed");

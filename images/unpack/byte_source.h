@@ -66,6 +66,7 @@ class HashingSource : public ByteSource {
   ByteSource* const input_;
   const uint64_t max_bytes_;
   uint64_t bytes_ = 0;
+  Status failed_;
   std::unique_ptr<State> state_;
 };
 

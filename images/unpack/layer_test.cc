@@ -5,19 +5,13 @@
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include <cstdlib>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "base/digest.h"
-#include "base/file.h"
-#include "base/sys.h"
-#include "images/unpack/byte_source.h"
+#include "images/unpack/layer_fixture.h"
 #include "images/unpack/tar_builder.h"
-#include "images/unpack/tar_unpack.h"
 #include "test/support/status_matchers.h"
 
 namespace berth::images::unpack {
@@ -26,101 +20,6 @@ namespace {
 using testing::HasSubstr;
 namespace fs = std::filesystem;
 using Item = TarBuilder::Item;
-
-class LayerTest : public testing::Test {
- protected:
-  void SetUp() override {
-    char pattern[] = "/tmp/berth-layer-test.XXXXXX";
-    ASSERT_NE(mkdtemp(pattern), nullptr);
-    dir_ = pattern;
-    Fresh();
-    canary_ = dir_ + "/canary";
-    ASSERT_TRUE(WriteFile(canary_, "alive"));
-    ASSERT_OK(Initialize());
-    limits_.max_bytes = 16 << 20;
-    limits_.max_inodes = 1000;
-  }
-  void TearDown() override {
-    auto text = ReadFile(canary_, 100);
-    EXPECT_TRUE(text.ok() && *text == "alive");
-    struct stat info;
-    EXPECT_EQ(stat(canary_.c_str(), &info), 0);
-    EXPECT_EQ(info.st_nlink, 1u);
-    EXPECT_EQ(info.st_mode & 07777, 0644u);
-    EXPECT_OK(RemoveTree(AT_FDCWD, dir_));
-  }
-  void Fresh() {
-    ASSERT_OK(RemoveTree(AT_FDCWD, dir_ + "/fs"));
-    ASSERT_EQ(mkdir((dir_ + "/fs").c_str(), 0755), 0);
-  }
-  static bool WriteFile(const std::string& path, const std::string& text) {
-    auto fd = sys::Open(path, O_WRONLY | O_CREAT, 0644);
-    return fd.ok() && WriteAll(fd->get(), text).ok();
-  }
-
-  Status Unpack(const std::string& bytes, Format format = Format::kTar, bool zlib = false) {
-    ASSIGN_OR_RETURN(UniqueFd blob, sys::Memfd("blob", bytes, false));
-    lseek(blob.get(), 0, SEEK_SET);
-    ASSIGN_OR_RETURN(UniqueFd root, sys::Open(dir_ + "/fs", O_RDONLY | O_DIRECTORY));
-    ASSIGN_OR_RETURN(UniqueFd implicit, sys::Memfd("implicit", "", false));
-    report_ = {};
-    Status status =
-        UnpackLayer(blob.get(), root.get(), implicit.get(), format, zlib, limits_, &report_);
-    lseek(implicit.get(), 0, SEEK_SET);
-    ASSIGN_OR_RETURN(implicit_, ReadAll(implicit.get(), 1 << 20, "implicit"));
-    return status;
-  }
-  Status Unpack(const TarBuilder& tar) { return Unpack(tar.Finish()); }
-
-  struct stat Stat(const std::string& path) {
-    struct stat info = {};
-    EXPECT_EQ(lstat((dir_ + "/fs/" + path).c_str(), &info), 0) << path;
-    return info;
-  }
-  std::string Text(const std::string& path) {
-    auto text = ReadFile(dir_ + "/fs/" + path, 1 << 20);
-    return text.ok() ? *text : text.status().ToString();
-  }
-  bool Exists(const std::string& path) {
-    struct stat info;
-    return lstat((dir_ + "/fs/" + path).c_str(), &info) == 0;
-  }
-  std::string Xattr(const std::string& path, const std::string& name) {
-    char value[256];
-    ssize_t n = lgetxattr((dir_ + "/fs/" + path).c_str(), name.c_str(), value, sizeof value);
-    return n < 0 ? "" : std::string(value, static_cast<size_t>(n));
-  }
-  bool IsWhiteout(const std::string& path) {
-    struct stat info = Stat(path);
-    return S_ISCHR(info.st_mode) && info.st_rdev == 0;
-  }
-
-  std::string dir_;
-  std::string canary_;
-  std::string implicit_;
-  Limits limits_;
-  Report report_ = {};
-};
-
-std::string Gzip(const std::string& plain, int level = 6) {
-  z_stream stream = {};
-  deflateInit2(&stream, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&stream, plain.size()) + 64, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(plain.data()));
-  stream.avail_in = static_cast<uInt>(plain.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
-std::string Zstd(const std::string& plain) {
-  std::string out(ZSTD_compressBound(plain.size()), '\0');
-  out.resize(ZSTD_compress(out.data(), out.size(), plain.data(), plain.size(), 3));
-  return out;
-}
 
 Item Special(const std::string& name, char type, unsigned major = 0, unsigned minor = 0) {
   Item item;
@@ -414,79 +313,6 @@ TEST_F(LayerTest, WritesSparseFiles) {
   Fresh();
   sparse.pax["GNU.sparse.realsize"] = "1099511627776";
   EXPECT_THAT(Unpack(TarBuilder().Add(sparse)),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit")));
-}
-
-TEST_F(LayerTest, DecompressesAndHashesTheStream) {
-  std::string content(3 << 20, '\0');
-  unsigned seed = 1;
-  for (size_t i = 0; i < content.size(); i += 1 + i % 7) {
-    content[i] = static_cast<char>((seed = seed * 1103515245 + 12345) >> 16);
-  }
-  std::string tar = TarBuilder().File("f", content).Finish() + std::string(5120, '\0');
-  ASSERT_OK(Unpack(tar));
-  const std::string want(reinterpret_cast<char*>(report_.diff_id), 32);
-  EXPECT_EQ(report_.stream_bytes, tar.size());
-  size_t half = tar.size() / 2;
-  std::string two_members = Gzip(tar.substr(0, half)) + Gzip(tar.substr(half), 1);
-  std::string skippable("\x50\x2a\x4d\x18\x04\0\0\0abcd", 12);
-  struct {
-    std::string bytes;
-    Format format;
-  } packed[] = {{Gzip(tar), Format::kGzip},
-                {Gzip(tar, 0), Format::kGzip},
-                {two_members, Format::kGzip},
-                {Gzip(tar) + std::string(700, '\0'), Format::kGzip},
-                {Zstd(tar), Format::kZstd},
-                {skippable + Zstd(tar.substr(0, half)) + Zstd(tar.substr(half)), Format::kZstd},
-                {Zstd(tar), Format::kSniff}};
-  for (const auto& item : packed) {
-    for (bool zlib : {false, true}) {
-      Fresh();
-      ASSERT_OK(Unpack(item.bytes, item.format, zlib));
-      EXPECT_EQ(std::string(reinterpret_cast<char*>(report_.diff_id), 32), want);
-      EXPECT_TRUE(ReadFile(dir_ + "/fs/f", 4 << 20).value_or("") == content);
-    }
-  }
-}
-
-TEST_F(LayerTest, RejectsDamagedCompression) {
-  std::string tar = TarBuilder().File("f", std::string(100000, 'x') + "y").Finish();
-  std::string gz = Gzip(tar);
-  std::string bad_crc = gz;
-  bad_crc[bad_crc.size() - 6] ^= 1;
-  std::string bad_size = gz;
-  bad_size[bad_size.size() - 1] ^= 1;
-  std::string bad_middle = gz;
-  bad_middle[gz.size() / 2] ^= 0x55;
-  std::string zst = Zstd(tar);
-  for (bool zlib : {false, true}) {
-    SCOPED_TRACE(zlib);
-    for (const std::string& bytes : {bad_crc, bad_size, bad_middle, gz.substr(0, gz.size() - 1),
-                                     gz.substr(0, gz.size() - 9), gz.substr(0, 5), gz + "garbage",
-                                     gz + std::string(3, '\0') + "g", gz + gz.substr(0, 10)}) {
-      Fresh();
-      EXPECT_TRUE(absl::IsDataLoss(Unpack(bytes, Format::kGzip, zlib)));
-    }
-  }
-  for (const std::string& bytes : {zst.substr(0, zst.size() - 1), zst + "garbage"}) {
-    Fresh();
-    EXPECT_TRUE(absl::IsDataLoss(Unpack(bytes, Format::kZstd)));
-  }
-  // A frame that asks for a window of 2^30 bytes.
-  EXPECT_FALSE(Unpack(std::string("\x28\xb5\x2f\xfd\x00\xa0", 6), Format::kZstd).ok());
-  EXPECT_TRUE(absl::IsDataLoss(Unpack(gz, Format::kTar)));
-  EXPECT_TRUE(absl::IsDataLoss(Unpack(tar, Format::kGzip)));
-  EXPECT_TRUE(absl::IsDataLoss(Unpack(gz, Format::kZstd)));
-}
-
-TEST_F(LayerTest, StopsBombs) {
-  std::string bomb = Gzip(TarBuilder().File("f", std::string(20 << 20, '\0')).Finish());
-  EXPECT_THAT(Unpack(bomb, Format::kGzip),
-              StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit")));
-  Fresh();
-  // The same after the end of the archive, where no file is written.
-  EXPECT_THAT(Unpack(Gzip(TarBuilder().Finish() + std::string(20 << 20, '\0')), Format::kGzip),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit")));
 }
 

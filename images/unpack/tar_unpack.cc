@@ -77,6 +77,8 @@ class TarUnpacker {
       RETURN_IF_ERROR(Convert(header, &entry));
       RETURN_IF_ERROR(writer_->Add(entry, [&](int fd) { return CopyData(header, fd); }));
     }
+    // While it looks for the format, libarchive takes a failing input for an empty one.
+    RETURN_IF_ERROR(input_.status);
     return writer_->Finish();
   }
 
