@@ -174,6 +174,14 @@ Status RuntimeImpl::DeleteContainer(const std::string& container_id) {
   return absl::OkStatus();
 }
 
+Status RuntimeImpl::DeleteLeftover(const std::string& container_id,
+                                   const std::string& cgroup_parent) {
+  ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Open(cgroup_parent, container_id));
+  Status killed = cgroup.Kill();
+  if (!killed.ok() && !absl::IsNotFound(killed)) return killed;
+  return cgroup.Remove();
+}
+
 Status RuntimeImpl::UpdateResources(const std::string& container_id,
                                     const spec::Resources& resources) {
   ASSIGN_OR_RETURN(Entry entry, Find(container_id));

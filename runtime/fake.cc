@@ -392,6 +392,13 @@ Status FakeRuntime::DeleteContainer(const std::string& container_id) {
   return absl::OkStatus();
 }
 
+Status FakeRuntime::DeleteLeftover(const std::string& container_id, const std::string&) {
+  RETURN_IF_ERROR(Enter("DeleteLeftover", container_id));
+  absl::MutexLock lock(&mutex_);
+  containers_.erase(container_id);
+  return absl::OkStatus();
+}
+
 Status FakeRuntime::UpdateResources(const std::string& container_id,
                                     const spec::Resources& resources) {
   RETURN_IF_ERROR(Enter("UpdateResources", container_id));

@@ -161,6 +161,10 @@ class Runtime {
   virtual Status KillAll(const std::string& container_id) = 0;
   // Kills, removes the cgroup, forgets. Unknown is OK.
   virtual Status DeleteContainer(const std::string& container_id) = 0;
+  // For recovery: kills and removes what a container that was never added has left, which is its
+  // cgroup. Nothing there is OK.
+  virtual Status DeleteLeftover(const std::string& container_id,
+                                const std::string& cgroup_parent) = 0;
 
   // All or nothing: on failure the old limits stay. Members not set stay as they are.
   virtual Status UpdateResources(const std::string& container_id,

@@ -105,7 +105,10 @@ Status ManagerImpl::RecoverContainer(const ContainerRecord& record) {
 Status ManagerImpl::FinishHalfDone() {
   for (const Store::Container& container : store_->Containers()) {
     if (container->phase == Phase::kLive) continue;
-    Status released = ReleaseContainer(*container);
+    Store::Pod pod = store_->GetPod(container->pod_id);
+    Status released = runtime_->DeleteLeftover(
+        container->id, pod == nullptr ? std::string() : pod->config.cgroup_parent);
+    if (released.ok()) released = ReleaseContainer(*container);
     if (released.ok()) released = store_->EraseContainer(container->id);
     if (!released.ok()) log::Warning("container ", container->id, ": ", released.ToString());
   }
