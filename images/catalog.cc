@@ -220,10 +220,10 @@ Status Catalog::Commit(const NewImage& image) {
   for (const auto& hold : image.layers) {
     const LayerState& state = layer_states_.at(hold->row().key);
     row.chain.push_back(state.row.number);
-    bool known = std::any_of(fresh.begin(), fresh.end(), [&](const LayerRow& other) {
+    bool listed = std::any_of(fresh.begin(), fresh.end(), [&](const LayerRow& other) {
       return other.number == state.row.number;
     });
-    if (!state.committed && !known) fresh.push_back(state.row);
+    if (!state.committed && !listed) fresh.push_back(state.row);
   }
   Failpoint("images.rows");
   RETURN_IF_ERROR(metadata_.PutImage(row, fresh));
