@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pulls: joined, cancelled, failing, and whole against a real registry.
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <spawn.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -188,6 +194,91 @@ TEST_F(PullTest, VerifiesWhatASourceSends) {
   EXPECT_THAT(Pull("registry.test/app"),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("digest")));
   EXPECT_TRUE(absl::IsInvalidArgument(Pull("Not A Reference").status()));
+}
+
+// The child is killed and reaped on every way out.
+class RegistryProcess {
+ public:
+  ~RegistryProcess() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  // A port that was free a moment ago.
+  static int FreePort() {
+    UniqueFd probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address = Loopback(0);
+    socklen_t size = sizeof address;
+    if (bind(probe.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) return 0;
+    if (getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
+    return ntohs(address.sin_port);
+  }
+  bool Start(const std::string& dir, int port) {
+    std::ofstream(dir + "/registry.yml")
+        << "version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: " << dir
+        << "/registry}}\nhttp: {addr: 127.0.0.1:" << port << "}\n";
+    std::string words[] = {"docker-registry", "serve", dir + "/registry.yml"};
+    char* argv[] = {words[0].data(), words[1].data(), words[2].data(), nullptr};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    for (int fd : {1, 2}) posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_WRONLY, 0);
+    int error = posix_spawnp(&pid_, argv[0], &actions, nullptr, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) {
+      pid_ = 0;
+      return false;
+    }
+    for (absl::Time end = absl::Now() + absl::Seconds(20); absl::Now() < end;) {
+      UniqueFd probe(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      sockaddr_in address = Loopback(port);
+      if (connect(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
+        return true;
+      }
+      std::this_thread::yield();
+    }
+    return false;
+  }
+
+ private:
+  static sockaddr_in Loopback(int port) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+  }
+  pid_t pid_ = 0;
+};
+
+TEST_F(PullTest, PullsFromARealRegistry) {
+  if (system("command -v docker-registry >/dev/null && command -v skopeo >/dev/null") != 0) {
+    GTEST_SKIP() << "docker-registry or skopeo is not installed";
+  }
+  TestImage image;
+  image.AddLayer(TarBuilder().Dir("etc/").File("etc/a", "lower").Finish(), TestImage::kGzip);
+  image.AddLayer(TarBuilder().File("etc/b", "upper").Finish(), TestImage::kGzip);
+  image.WriteOciLayout(dir_ + "/layout");
+  const int port = RegistryProcess::FreePort();
+  ASSERT_NE(port, 0);
+  RegistryProcess registry;
+  ASSERT_TRUE(registry.Start(dir_, port));
+  const std::string name = absl::StrCat("127.0.0.1:", port, "/team/app");
+  ASSERT_EQ(system(absl::StrCat("skopeo --insecure-policy copy -q --dest-tls-verify=false oci:",
+                                dir_, "/layout docker://", name, ":1 >/dev/null 2>&1")
+                       .c_str()),
+            0);
+  ASSERT_OK_AND_ASSIGN(std::string id, Pull(name + ":1"));
+  EXPECT_EQ(id, image.id());
+  ASSERT_OK_AND_ASSIGN(auto found, service_->Find(name + "@" + image.manifest_digest()));
+  ASSERT_NE(found, nullptr);
+  EXPECT_THAT(found->repo_tags, ElementsAre(name + ":1"));
+  ASSERT_OK_AND_ASSIGN(RootfsSpec spec, service_->PrepareRootfs("c", id));
+  ASSERT_EQ(spec.lower.size(), 2u);
+  ASSERT_OK_AND_ASSIGN(std::string text, ReadFile(spec.lower[0] + "/etc/b", 100));
+  EXPECT_EQ(text, "upper");
+  ASSERT_OK_AND_ASSIGN(text, ReadFile(spec.lower[1] + "/etc/a", 100));
+  EXPECT_EQ(text, "lower");
+  EXPECT_TRUE(absl::IsNotFound(Pull(name + ":missing").status()));
 }
 
 }  // namespace
