@@ -27,14 +27,14 @@ uint64_t JoinedNamespaces(const ContainerSetup& setup, const PodNamespaces& pod)
 
 }  // namespace
 
-// What runs when `exec` has ended, on the supervisor's thread: file system work is the cleaner's.
+// What runs when `exec` has ended, on the supervisor's thread: file system work is for another.
 std::function<void()> RuntimeImpl::ExecCleanup(std::weak_ptr<PodHandle> pod, ProcessKey key,
                                                std::weak_ptr<ExecProcess> exec) {
   return [this, pod = std::move(pod), key = std::move(key), exec = std::move(exec)] {
     std::shared_ptr<ExecProcess> ended = exec.lock();
     processes_.Remove(key);
     if (auto open = pod.lock(); open != nullptr) open->FreeSlot(key.slot);
-    cleaner_.Post([ended = std::move(ended)] { ended->RemoveCgroup(); }).IgnoreError();
+    RunInBackground([ended = std::move(ended)] { ended->RemoveCgroup(); });
   };
 }
 

@@ -79,8 +79,7 @@ class FakeRuntime : public Runtime {
   Status Signal(const std::string& container_id, int signal) override;
   Status KillAll(const std::string& container_id) override;
   Status DeleteContainer(const std::string& container_id) override;
-  Status DeleteLeftover(const std::string& container_id,
-                        const std::string& cgroup_parent) override;
+  Status DeleteLeftover(const std::string& container_id, const std::string& cgroup_parent) override;
   Status UpdateResources(const std::string& container_id,
                          const spec::Resources& resources) override;
   Status ReopenLog(const std::string& container_id) override;

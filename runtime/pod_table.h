@@ -39,7 +39,8 @@ class PodHandle {
 // Thread safe.
 class PodTable {
  public:
-  void Put(const std::string& pod_id, std::shared_ptr<PodHandle> pod);
+  // One that is open stays.
+  void Add(const std::string& pod_id, std::shared_ptr<PodHandle> pod);
   void Erase(const std::string& pod_id);
   // nullptr if it is not open.
   std::shared_ptr<PodHandle> Find(const std::string& pod_id);

@@ -98,7 +98,8 @@ StatusOr<PodInfo> RuntimeImpl::Remember(const std::string& pod_id, PodNamespaces
           absl::StrCat("/proc/", namespaces.monitor_pid, "/fd/", namespaces.monitor_netns_fd);
     }
   }
-  pods_.Put(pod_id, std::make_shared<PodHandle>(std::move(namespaces)));
+  // Namespaces outlive monitors: what is open stays, with the slots of its execs.
+  pods_.Add(pod_id, std::make_shared<PodHandle>(std::move(namespaces)));
   return info;
 }
 

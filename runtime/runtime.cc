@@ -33,9 +33,24 @@ CgroupDriver DetectCgroupDriver() {
 RuntimeImpl::RuntimeImpl(const Options& options, RuntimeListener* listener)
     : options_(options),
       listener_(listener),
-      cleaner_({.name = "exec-cleaner", .threads = 1, .max_queued = 4096}) {}
+      background_(std::make_unique<Executor>(
+          Executor::Options{.name = "runtime-events", .threads = 1, .max_queued = 4096})) {}
 
-RuntimeImpl::~RuntimeImpl() = default;
+RuntimeImpl::~RuntimeImpl() {
+  // Its tasks use the supervisor, whose thread in turn posts tasks.
+  std::unique_ptr<Executor> background;
+  {
+    absl::MutexLock lock(&background_mutex_);
+    background = std::move(background_);
+  }
+  background.reset();
+  supervisor_.reset();
+}
+
+void RuntimeImpl::RunInBackground(std::function<void()> task) {
+  absl::MutexLock lock(&background_mutex_);
+  if (background_ != nullptr) background_->Post(std::move(task)).IgnoreError();
+}
 
 Status RuntimeImpl::Open() {
   RETURN_IF_ERROR(MakeDirs(options_.state_dir, 0700));
@@ -87,6 +102,15 @@ Status RuntimeImpl::OpenVault() {
 
 void RuntimeImpl::OnExit(const ProcessKey& key, const wire::ExitRecord& record) {
   processes_.Deliver(key, record);
+}
+
+void RuntimeImpl::OnAdopted(const std::string& pod_id) {
+  // A pod that nobody has opened yet is opened with its present monitor.
+  if (pods_.Find(pod_id) == nullptr) return;
+  RunInBackground([this, pod_id] {
+    StatusOr<PodInfo> info = OpenPod(pod_id);
+    if (!info.ok()) log::Warning("pod ", pod_id, ": ", info.status().ToString());
+  });
 }
 
 Status RuntimeImpl::Keep(const std::string& name, const std::vector<int>& fds) {

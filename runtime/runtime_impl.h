@@ -43,8 +43,7 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
   Status Signal(const std::string& container_id, int signal) override;
   Status KillAll(const std::string& container_id) override;
   Status DeleteContainer(const std::string& container_id) override;
-  Status DeleteLeftover(const std::string& container_id,
-                        const std::string& cgroup_parent) override;
+  Status DeleteLeftover(const std::string& container_id, const std::string& cgroup_parent) override;
   Status UpdateResources(const std::string& container_id,
                          const spec::Resources& resources) override;
   Status ReopenLog(const std::string& container_id) override;
@@ -56,9 +55,12 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
   using Entry = std::shared_ptr<ContainerEntry>;
 
   void OnExit(const ProcessKey& key, const wire::ExitRecord& record) override;
+  void OnAdopted(const std::string& pod_id) override;
 
   // --- runtime.cc
   Status OpenVault();
+  // For the supervisor's thread, which must not block.
+  void RunInBackground(std::function<void()> task);
   std::string MonitorsProcsPath() const;
 
   // --- pods.cc
@@ -93,8 +95,10 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
   absl::Mutex mutex_;
   std::map<std::string, Entry> containers_ ABSL_GUARDED_BY(mutex_);
 
-  // Removes cgroups of ended execs. Before the supervisor, whose thread posts to it.
-  Executor cleaner_;
+  // What follows events: removing cgroups of ended execs, pointing names at adopting monitors.
+  // Null once the runtime is being destroyed.
+  absl::Mutex background_mutex_;
+  std::unique_ptr<Executor> background_ ABSL_GUARDED_BY(background_mutex_);
   std::unique_ptr<Supervisor> supervisor_;
 };
 

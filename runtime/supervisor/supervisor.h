@@ -31,29 +31,29 @@ struct ProcessKey {
 
 // Where a stream of the process goes.
 enum class Stream : uint8_t {
-  kNull,     // /dev/null
-  kFd,       // a descriptor of the plan (execs; the plan's kStdio does it)
-  kLog,      // to the monitor, into the log file
+  kNull,  // /dev/null
+  kFd,    // a descriptor of the plan (execs; the plan's kStdio does it)
+  kLog,   // to the monitor, into the log file
 };
 
 struct LaunchRequest {
   ProcessKey key;
-  std::string plan;                 // encoded wire plan
-  std::vector<int> fds;             // borrowed; the plan's descriptors in order
-  UniqueFd cgroup;                  // v2: for CLONE_INTO_CGROUP; not set: none
-  UniqueFd join_pid_namespace;      // not set: as the plan's clone flags say. Set: pidfd or nsfs;
-                                    // the process is cloned with CLONE_PARENT after joining
-  UniqueFd oom_counter;             // memory.oom_control (v1) or memory.events (v2); optional
-  bool is_exec = false;             // execs keep no journal and no slot after their exit
-  bool terminal = false;            // the plan has a kConsole step
+  std::string plan;             // encoded wire plan
+  std::vector<int> fds;         // borrowed; the plan's descriptors in order
+  UniqueFd cgroup;              // v2: for CLONE_INTO_CGROUP; not set: none
+  UniqueFd join_pid_namespace;  // not set: as the plan's clone flags say. Set: pidfd or nsfs;
+                                // the process is cloned with CLONE_PARENT after joining
+  UniqueFd oom_counter;         // memory.oom_control (v1) or memory.events (v2); optional
+  bool is_exec = false;         // execs keep no journal and no slot after their exit
+  bool terminal = false;        // the plan has a kConsole step
   Stream stdout_stream = Stream::kNull;
   Stream stderr_stream = Stream::kNull;
-  bool open_stdin = false;          // the monitor keeps a write end (attach); else /dev/null
-  UniqueFd log;                     // O_APPEND log file; not set with kLog: drain and discard
+  bool open_stdin = false;  // the monitor keeps a write end (attach); else /dev/null
+  UniqueFd log;             // O_APPEND log file; not set with kLog: drain and discard
 };
 
 struct Launched {
-  pid_t pid = 0;            // in the daemon's PID namespace
+  pid_t pid = 0;  // in the daemon's PID namespace
   UniqueFd pidfd;
   bool waits_at_gate = false;  // then OpenGate continues it
 };
@@ -65,7 +65,7 @@ struct PodRequest {
   uint64_t clone_flags = 0;  // CLONE_NEWUSER | NEWNET | NEWIPC | NEWUTS | NEWPID (with kPause)
   std::string uid_map;       // /proc/<pid>/uid_map text when CLONE_NEWUSER
   std::string gid_map;
-  UniqueFd pause_cgroup;     // v2, with kPause
+  UniqueFd pause_cgroup;  // v2, with kPause
 };
 
 struct PodNamespaces {
@@ -79,7 +79,7 @@ struct ProcessState {
   ProcessKey key;
   bool running = false;
   pid_t pid = 0;
-  wire::ExitRecord exit;   // valid if !running
+  wire::ExitRecord exit;  // valid if !running
 };
 
 // Called on the supervisor's own thread; must not block and must not call the supervisor.
@@ -88,6 +88,8 @@ class SupervisorListener {
   virtual ~SupervisorListener() = default;
   // The exit record is on disk (in the state directory) and the output is drained.
   virtual void OnExit(const ProcessKey& key, const wire::ExitRecord& record) = 0;
+  // A new monitor has taken over a dead one's pod: what PodNamespaces says of its pid has changed.
+  virtual void OnAdopted(const std::string& pod_id) { static_cast<void>(pod_id); }
 };
 
 // Thread safe. Requests to different pods run in parallel.
