@@ -4,11 +4,12 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 
-from . import leaks, procs
+from . import leaks, procs, wait
 from .client import Crictl, Raw
 from .registry import Registry
 from .runtimes import Berthd, Containerd
@@ -118,12 +119,17 @@ class Node:
     def _clean(self):
         """Ends what outlives the runtime by design, then removes what the kernel would keep."""
         own = self.own_pids()
-        for pid in procs.pids():
-            if pid not in own:
+
+        def kill_the_rest():
+            rest = [pid for pid in procs.pids() if pid not in own]
+            for pid in rest:
                 try:
-                    os.kill(pid, 9)
+                    os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
+            return not rest
+
+        wait.until(kill_the_rest, 10, "the last processes to end")
         for directory in reversed(procs.cgroups_named(self.instance)):
             try:
                 os.rmdir(directory)
