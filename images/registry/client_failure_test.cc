@@ -16,7 +16,7 @@ using testing::StartsWith;
 using Failure = ClientFixture;
 
 TEST_F(Failure, StatusCodes) {
-  int status = 0;
+  std::atomic<int> status = 0;
   FakeRegistry fake([&status](const FakeRequest&, FakeConnection& connection) {
     connection.Reply(status, R"({"errors":[{"code":"WHY","message":"be\u0007cause"}]})");
   });
@@ -44,7 +44,7 @@ TEST_F(Failure, StatusCodes) {
 }
 
 TEST_F(Failure, TransientOnes) {
-  int failures = 0;
+  std::atomic<int> failures = 0;
   std::string answer;
   FakeRegistry fake([&](const FakeRequest& request, FakeConnection& connection) {
     if (failures-- > 0) {
@@ -151,8 +151,8 @@ TEST_F(Failure, MalformedManifest) {
 
 // Gone in the middle: the rest comes over another connection, with and without ranges.
 TEST_F(Failure, BrokenConnectionResumes) {
-  bool ranges = true;
-  int breaks = 0;
+  std::atomic<bool> ranges = true;
+  std::atomic<int> breaks = 0;
   FakeRegistry fake([&](const FakeRequest& request, FakeConnection& connection) {
     size_t offset = 0;
     if (auto range = request.headers.find("range"); ranges && range != request.headers.end()) {
@@ -166,7 +166,7 @@ TEST_F(Failure, BrokenConnectionResumes) {
                       layer_.size(), "\r\n");
     }
     size_t keep = breaks-- > 0
-                      ? layer_.size() / 8 + (ranges ? 0 : layer_.size() / 2 - 1000 * breaks)
+                      ? layer_.size() / 8 + (ranges ? 0 : layer_.size() / 2 - 1000 * breaks.load())
                       : rest.size();
     connection.Send(head + "\r\n" + rest.substr(0, keep));
   });

@@ -42,10 +42,16 @@ class ClientFixture : public testing::Test {
   // Resolves host/a/b:t, or pulls its layer, at a registry.
   StatusOr<Resolved> ResolveAt(const FakeRegistry& registry,
                                const std::optional<AuthConfig>& auth = std::nullopt) {
-    return Make(registry.host() + "/a/b:t", auth)->Resolve(Context());
+    FakeRegistry::Order();
+    auto resolved = Make(registry.host() + "/a/b:t", auth)->Resolve(Context());
+    FakeRegistry::Order();
+    return resolved;
   }
   StatusOr<std::string> BlobAt(const FakeRegistry& registry) {
-    return Make(registry.host() + "/a/b:t")->FetchSmallBlob(Context(), layer(), 1 << 20);
+    FakeRegistry::Order();
+    auto blob = Make(registry.host() + "/a/b:t")->FetchSmallBlob(Context(), layer(), 1 << 20);
+    FakeRegistry::Order();
+    return blob;
   }
 
   Descriptor layer() const {

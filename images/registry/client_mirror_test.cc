@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several endpoints: order, capabilities, taking over.
+#include <atomic>
+
 #include "images/registry/client_fixture.h"
 
 namespace berth::images::registry {
@@ -122,7 +124,7 @@ TEST_F(Mirrors, AnotherTakesOverInTheMiddle) {
 }
 
 TEST_F(Mirrors, WrongBytes) {
-  bool short_page = true;
+  std::atomic<bool> short_page = true;
   FakeRegistry mirror([&](const FakeRequest&, FakeConnection& connection) {
     connection.Reply(200, short_page ? "log in first" : std::string(layer_.size(), 'y'));
   });

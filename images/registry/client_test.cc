@@ -2,6 +2,8 @@
 // The ways that lead to an image: plain, with credentials, over redirects and a proxy.
 #include "images/registry/client.h"
 
+#include <atomic>
+
 #include "absl/strings/escaping.h"
 #include "images/registry/client_fixture.h"
 
@@ -94,8 +96,7 @@ TEST_F(Registry, BasicAfterAChallenge) {
 
 // The token server wants user and password (GET) or a refresh token (POST).
 TEST_F(Registry, BearerToken) {
-  std::string host;
-  int tokens = 0;
+  std::atomic<int> tokens = 0;
   FakeRegistry fake([&](const FakeRequest& request, FakeConnection& connection) {
     if (request.target.starts_with("/token")) {
       bool known = request.method == "POST"
@@ -107,16 +108,15 @@ TEST_F(Registry, BearerToken) {
                                                 ++tokens, R"("})"));
     }
     // Each token serves one manifest and nothing else: it expires at once.
-    std::string want = absl::StrCat("Bearer tok", tokens);
+    std::string want = absl::StrCat("Bearer tok", tokens.load());
     if (tokens > 0 && HeaderOf(request, "authorization") == want &&
         request.target.find("expire") == std::string::npos) {
       return Serve(request, connection);
     }
     connection.Reply(401, "",
-                     {"WWW-Authenticate: Bearer realm=\"http://" + host +
+                     {"WWW-Authenticate: Bearer realm=\"http://" + request.headers.at("host") +
                       "/token?x=1\",service=\"the service\",scope=\"repository:a/b:pull\""});
   });
-  host = fake.host();
   EXPECT_OK(ResolveAt(fake, UserAndPassword()));
   std::string target = fake.requests()[1].target;
   EXPECT_EQ(target,
@@ -138,14 +138,14 @@ TEST_F(Registry, BearerToken) {
 }
 
 TEST_F(Registry, TokenThatWouldSplitAHeader) {
-  std::string host;
-  FakeRegistry fake([&host](const FakeRequest& request, FakeConnection& connection) {
+  FakeRegistry fake([](const FakeRequest& request, FakeConnection& connection) {
     if (request.target.starts_with("/token")) {
       return connection.Reply(200, R"({"token":"a\r\nX-Evil: 1"})");
     }
-    connection.Reply(401, "", {"WWW-Authenticate: Bearer realm=\"http://" + host + "/token\""});
+    connection.Reply(
+        401, "",
+        {"WWW-Authenticate: Bearer realm=\"http://" + request.headers.at("host") + "/token\""});
   });
-  host = fake.host();
   EXPECT_THAT(ResolveAt(fake),
               StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("malformed")));
 }
@@ -167,7 +167,7 @@ TEST_F(Registry, RedirectElsewhereDropsAuthorization) {
     if (request.target.starts_with("/deny")) return connection.Reply(403, "inner secrets");
     connection.Reply(200, layer_);
   });
-  bool deny = false;
+  std::atomic<bool> deny = false;
   FakeRegistry fake([&](const FakeRequest& request, FakeConnection& connection) {
     if (HeaderOf(request, "authorization") != kBasic) {
       return connection.Reply(401, "", {"WWW-Authenticate: Basic realm=x"});

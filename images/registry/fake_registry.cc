@@ -28,7 +28,13 @@ bool WaitReadable(int fd, int stop) {
 
 }  // namespace
 
+void FakeRegistry::Order() {
+  static std::mutex mutex;
+  std::lock_guard lock(mutex);
+}
+
 void FakeConnection::Send(const std::string& bytes) {
+  FakeRegistry::Order();
   size_t sent = 0;
   while (sent < bytes.size()) {
     ssize_t n = send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
@@ -137,7 +143,9 @@ void FakeRegistry::Serve(int raw) {
     requests_.push_back(request);
   }
   FakeConnection connection(raw, stop_read_.get());
+  Order();
   handler_(request, connection);
+  Order();
 }
 
 std::string DigestOf(const std::string& bytes) { return Sha256Of(bytes)->str(); }

@@ -45,6 +45,11 @@ class FakeRegistry {
   explicit FakeRegistry(Handler handler);
   ~FakeRegistry();
 
+  // Orders what a handler does with a test's variables and what the test does with them: a socket
+  // between the two is no synchronisation to the C++ memory model. Called around every handler,
+  // before every answer, and by the test around its requests.
+  static void Order();
+
   std::string host() const;  // "127.0.0.1:port"
   std::string url() const { return "http://" + host(); }
   std::vector<FakeRequest> requests() const;
