@@ -89,6 +89,10 @@ Status ManagerImpl::RemoveContainerLocked(const Context& context, const std::str
 
 Status ManagerImpl::ReleaseContainer(const ContainerRecord& record) {
   RETURN_IF_ERROR(runtime_->DeleteContainer(record.id));
+  // What ended before this daemon started is unknown to its runtime, but not without a cgroup.
+  Store::Pod pod = store_->GetPod(record.pod_id);
+  RETURN_IF_ERROR(runtime_->DeleteLeftover(
+      record.id, pod == nullptr ? std::string() : pod->config.cgroup_parent));
   return images_->RemoveRootfs(record.id);
 }
 

@@ -105,10 +105,7 @@ Status ManagerImpl::RecoverContainer(const ContainerRecord& record) {
 Status ManagerImpl::FinishHalfDone() {
   for (const Store::Container& container : store_->Containers()) {
     if (container->phase == Phase::kLive) continue;
-    Store::Pod pod = store_->GetPod(container->pod_id);
-    Status released = runtime_->DeleteLeftover(
-        container->id, pod == nullptr ? std::string() : pod->config.cgroup_parent);
-    if (released.ok()) released = ReleaseContainer(*container);
+    Status released = ReleaseContainer(*container);
     if (released.ok()) released = store_->EraseContainer(container->id);
     if (!released.ok()) log::Warning("container ", container->id, ": ", released.ToString());
   }
