@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -68,8 +70,20 @@ void TestNode::StopSpawner() {
   ASSERT_TRUE(manager.ok());
   auto cgroup = (*manager)->Open("", "monitors");
   ASSERT_TRUE(cgroup.ok());
-  Status killed = cgroup->Kill();
-  EXPECT_TRUE(killed.ok()) << killed;
+  // They are in the memory hierarchy alone.
+  StatusOr<std::string> pids =
+      ReadFile(absl::StrCat("/sys/fs/cgroup/memory/", cgroup->path(), "/cgroup.procs"), 1 << 20);
+  EXPECT_TRUE(pids.ok()) << pids.status();
+  const std::vector<std::string> lines = absl::StrSplit(pids.value_or(""), '\n', absl::SkipEmpty());
+  for (const std::string& line : lines) {
+    const pid_t pid = atoi(line.c_str());
+    StatusOr<UniqueFd> pidfd = sys::PidfdOpen(pid);
+    if (!pidfd.ok()) continue;
+    sys::PidfdSendSignal(pidfd->get(), SIGKILL).IgnoreError();
+    pollfd poller = {pidfd->get(), POLLIN, 0};
+    EXPECT_EQ(poll(&poller, 1, 10000), 1);
+    waitpid(pid, nullptr, WNOHANG | __WALL);
+  }
   Status removed = cgroup->Remove();
   EXPECT_TRUE(removed.ok()) << removed;
 }

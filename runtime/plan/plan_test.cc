@@ -65,7 +65,7 @@ ContainerPlanInput SmallInput(const spec::Spec& spec) {
   input.dev = 41;
   input.dev_null = 42;
   input.mounts.resize(spec.mounts.size());
-  input.mounts[4] = OpenedMount{.fd = 50, .directory = false};
+  input.mounts.back() = OpenedMount{.fd = 50, .directory = false};
   input.cgroup_view.hierarchies = {{"memory", 60}, {"cpu,cpuacct", 61}};
   input.cgroup_view.links = {{"cpu", "cpu,cpuacct"}};
   input.resolved.capabilities = {.bounding = 3, .effective = 2, .permitted = 2};
@@ -153,10 +153,7 @@ TEST(ContainerPlan, UnifiedCgroupIsOneMount) {
 TEST(ContainerPlan, DevIsAddedWhereTheSpecHasNone) {
   spec::Spec spec = SmallSpec();
   spec.mounts.erase(spec.mounts.begin() + 1);
-  ContainerPlanInput input = SmallInput(spec);
-  input.mounts.assign(spec.mounts.size(), OpenedMount{});
-  input.mounts[3] = OpenedMount{.fd = 50, .directory = false};
-  std::string text = DumpPlan(*BuildContainerPlan(input));
+  std::string text = DumpPlan(*BuildContainerPlan(SmallInput(spec)));
   EXPECT_LT(text.find("attach fd=41"), text.find("/dev/pts"));
 }
 
