@@ -2,8 +2,10 @@
 // The daemon's side of the spawner and the monitors (runtime/stage). Public to runtime/ only.
 //
 // Spawner: one per node, outlives the daemon; clones monitors, reaps what dead monitors leave,
-// keeps descriptors. Monitor: one per pod, parent of all its processes; pumps logs, reaps, appends
-// exit records to <state>/pods/<pod id>/exits before it tells anyone.
+// keeps descriptors. Monitor: one per pod, parent of all its processes; pumps logs, reaps, writes
+// exit records to <state>/pods/<pod id>/exits (one row per slot) before it tells anyone. A dead
+// monitor is replaced by the spawner at once, a dead spawner by the supervisor; requests under way
+// are repeated and answered by the successor.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +22,7 @@
 
 namespace berth::runtime {
 
-// Names one launched process of a pod. The daemon chooses `slot` (0..kMaxSlots-1 per pod);
+// Names one launched process of a pod. The daemon chooses `slot` (0..wire::kMaxSlots-1 per pod);
 // `generation` distinguishes uses of a slot and is never reused within a pod.
 struct ProcessKey {
   std::string pod_id;
@@ -86,6 +88,8 @@ struct ProcessState {
 class SupervisorListener {
  public:
   virtual ~SupervisorListener() = default;
+  // Once for every process that ends after CreatePod or OpenPod of its pod; what had ended before
+  // OpenPod is List's to tell.
   // The exit record is on disk (in the state directory) and the output is drained.
   virtual void OnExit(const ProcessKey& key, const wire::ExitRecord& record) = 0;
   // A new monitor has taken over a dead one's pod: what PodNamespaces says of its pid has changed.

@@ -32,57 +32,58 @@ struct Slice {
 enum class Op : uint16_t {
   kInvalid = 0,
   // --- namespaces and cgroups
-  kSetns = 1,       // fd: nsfs or pidfd; arg: CLONE_NEW* flags for setns(2)
-  kUnshare = 2,     // arg: CLONE_NEW* flags (the cgroup namespace, after attaching)
-  kCgroupTasks = 3, // fd: an open v1 `tasks` file; writes "0", which skips the RCU wait
-  kGate = 4,        // arg: gate number; blocks until the daemon opens it
-  kHostname = 5,    // a: name (sethostname)
-  kDomainname = 6,  // a: name
-  kSysctl = 7,      // a: path below /proc/sys with '/', b: value
-  kLoopbackUp = 8,  // brings `lo` up in the current network namespace
+  kSetns = 1,        // fd: nsfs or pidfd; arg: CLONE_NEW* flags for setns(2)
+  kUnshare = 2,      // arg: CLONE_NEW* flags (the cgroup namespace, after attaching)
+  kCgroupTasks = 3,  // fd: an open v1 `tasks` file; writes "0", which skips the RCU wait
+  kGate = 4,         // arg: gate number; blocks until the daemon opens it
+  kHostname = 5,     // a: name (sethostname)
+  kDomainname = 6,   // a: name
+  kSysctl = 7,       // a: path below /proc/sys with '/', b: value
+  kLoopbackUp = 8,   // brings `lo` up in the current network namespace
   // --- the root, built in a fresh mount namespace cloned from the spawner's tiny one
-  kRoot = 20,       // fd: detached mount; becomes the (not yet pivoted) root. Exactly one, before
-                    // any step with a path. arg: propagation to set on it (MS_PRIVATE, ...)
-  kAttach = 21,     // fd: detached mount tree -> a: path. flags: kCreateDir or kCreateFile makes
-                    // the mount point (and its parents, 0755) if missing; arg: MS_SHARED, MS_SLAVE
-                    // or MS_PRIVATE (with MS_REC) to set on the attached mount, 0: leave
-  kMountFs = 22,    // a: path; b: "fstype\0key=value\0flag\0..." for fsopen/fsconfig; arg:
-                    // MOUNT_ATTR_*; flags: kCreateDir, kOptional (skip if the kernel lacks it)
-  kMkdir = 23,      // a: path; arg: mode
-  kSymlink = 24,    // a: path of the link, b: its target; an existing entry stays
-  kMask = 25,       // a: path; fd: detached mount to hide files with (an opened /dev/null);
-                    // directories get a read-only empty tmpfs; a missing path is fine
-  kReadonly = 26,   // a: path; recursive read-only bind onto itself; a missing path is fine
-  kPivot = 27,      // pivot_root into the root, old root detached. arg: propagation of "/" after
+  kRoot = 20,      // fd: detached mount; becomes the (not yet pivoted) root. Exactly one, before
+                   // any step with a path. arg: propagation to set on it (MS_PRIVATE, ...)
+  kAttach = 21,    // fd: detached mount tree -> a: path. flags: kCreateDir or kCreateFile makes
+                   // the mount point (and its parents, 0755) if missing; arg: MS_SHARED, MS_SLAVE
+                   // or MS_PRIVATE (with MS_REC) to set on the attached mount, 0: leave
+  kMountFs = 22,   // a: path; b: "fstype\0key=value\0flag\0..." for fsopen/fsconfig; arg:
+                   // MOUNT_ATTR_*; flags: kCreateDir, kOptional (skip if the kernel lacks it)
+  kMkdir = 23,     // a: path; arg: mode
+  kSymlink = 24,   // a: path of the link, b: its target; an existing entry stays
+  kMask = 25,      // a: path; fd: detached mount to hide files with (an opened /dev/null);
+                   // directories get a read-only empty tmpfs; a missing path is fine
+  kReadonly = 26,  // a: path; recursive read-only bind onto itself; a missing path is fine
+  kPivot = 27,     // pivot_root into the root, old root detached. arg: propagation of "/" after
   kRootReadonly = 28,
-  kConsole = 29,    // opens a pty from the container's own /dev/pts, sends the master to the
-                    // monitor, puts the slave on 0, 1, 2, makes it the controlling terminal and
-                    // binds it on /dev/console. arg: rows << 16 | columns
+  kConsole = 29,  // opens a pty from the container's own /dev/pts, sends the master to the
+                  // monitor, puts the slave on 0, 1, 2, makes it the controlling terminal and
+                  // binds it on /dev/console. arg: rows << 16 | columns
   // --- the process
-  kStdio = 40,      // fd -> arg: 0, 1 or 2
+  kStdio = 40,  // fd -> arg: 0, 1 or 2
   kSetsid = 41,
-  kUmask = 42,      // arg
-  kRlimit = 43,     // arg: resource; a: 16 bytes, soft then hard (uint64)
-  kOomScoreAdj = 44,// arg: int64 score; flags: kClamp clamps to what may be set
-  kScheduler = 45,  // a: struct sched_attr
-  kIoPriority = 46, // arg
-  kLsmLabel = 47,   // a: "apparmor" or "selinux"; b: label; fails if the LSM is absent
-  kPersonality = 48,// arg
+  kUmask = 42,   // arg
+  kRlimit = 43,  // arg: resource; a: 16 bytes, soft then hard (uint64); flags: kClamp clamps to
+                 // the hard limit that may be set
+  kOomScoreAdj = 44,  // arg: int64 score; flags: kClamp clamps to what may be set
+  kScheduler = 45,    // a: struct sched_attr
+  kIoPriority = 46,   // arg
+  kLsmLabel = 47,     // a: "apparmor" or "selinux"; b: label; fails if the LSM is absent
+  kPersonality = 48,  // arg
   kNewKeyring = 49,
-  kMakeCwd = 50,    // a: path; mkdir -p as root, before credentials
-  kCapBounding = 51,// arg: bits that stay
-  kUser = 52,       // arg: uid << 32 | gid; a: supplementary gids (uint32 each). setgroups is
-                    // always called; keeps capabilities over the change
-  kCapsets = 53,    // a: effective, permitted, inheritable, ambient (uint64 each)
+  kMakeCwd = 50,      // a: path; mkdir -p as root, before credentials
+  kCapBounding = 51,  // arg: bits that stay
+  kUser = 52,         // arg: uid << 32 | gid; a: supplementary gids (uint32 each). setgroups is
+                      // always called; keeps capabilities over the change
+  kCapsets = 53,      // a: effective, permitted, inheritable, ambient (uint64 each)
   kNoNewPrivs = 54,
-  kSeccomp = 55,    // a: struct sock_filter[]; arg: SECCOMP_FILTER_FLAG_*
-  kCwd = 56,        // a: path; chdir after credentials, then getcwd must be inside the root
-  kDupFd = 57,      // fd -> arg: a number >= 3 that stays open over exec (preserved descriptors)
+  kSeccomp = 55,  // a: struct sock_filter[]; arg: SECCOMP_FILTER_FLAG_*
+  kCwd = 56,      // a: path; chdir after credentials, then getcwd must be inside the root
+  kDupFd = 57,    // fd -> arg: a number >= 3 that stays open over exec (preserved descriptors)
   // --- the end: exactly one, last
-  kExec = 70,       // a: "argv0\0argv1\0"; b: "K=V\0K=V\0"; looks argv0 up in PATH of b inside the
-                    // root when it has no '/'
-  kPause = 71,      // becomes the pause process: reaps until SIGTERM or SIGINT
-  kDone = 72,       // exits 0: the namespaces were the purpose
+  kExec = 70,   // a: "argv0\0argv1\0"; b: "K=V\0K=V\0"; looks argv0 up in PATH of b inside the
+                // root when it has no '/'
+  kPause = 71,  // becomes the pause process: reaps until SIGTERM or SIGINT
+  kDone = 72,   // exits 0: the namespaces were the purpose
 };
 
 enum StepFlags : uint16_t {
@@ -105,11 +106,11 @@ static_assert(sizeof(Step) == 32);
 struct Header {
   uint32_t magic;
   uint32_t version;
-  uint32_t size;        // of the whole plan
+  uint32_t size;  // of the whole plan
   uint32_t step_count;
   uint32_t fd_count;
   uint32_t reserved;
-  uint64_t clone_flags; // CLONE_NEW* for the clone that makes the process
+  uint64_t clone_flags;  // CLONE_NEW* for the clone that makes the process
 };
 static_assert(sizeof(Header) == 32);
 
@@ -124,15 +125,21 @@ struct PlanView {
 // What a child reports when a step fails: index of the step and errno. Written once to the error
 // pipe, which closes on a successful exec.
 struct StepFailure {
-  uint32_t step;  // kNoStep: the plan itself was refused
+  uint32_t step;  // index, or one of the values below
   int32_t error;
 };
-inline constexpr uint32_t kNoStep = 0xffffffff;
+inline constexpr uint32_t kNoStep = 0xffffffff;       // the plan itself was refused
+inline constexpr uint32_t kCloneStep = 0xfffffffe;    // clone3 (namespaces, cgroup)
+inline constexpr uint32_t kJoinStep = 0xfffffffd;     // joining the PID namespace
+inline constexpr uint32_t kPrepareStep = 0xfffffffc;  // pipes, journals
+inline constexpr uint32_t kDiedStep = 0xfffffffb;     // killed before its program ran
+inline constexpr uint32_t kMapStep = 0xfffffffa;      // writing the user namespace's maps
 
 // Checks everything that can be checked without the kernel: magic, version, sizes, every slice
 // inside the byte area and terminated where text is due, every descriptor index in range, known
-// operations, order (kRoot before paths, the end last and once). Allocation-free. On failure
-// returns false and leaves `view` untouched.
+// operations, order (a step with a path follows kRoot or a kSetns with CLONE_NEWNS; the end last
+// and once). Steps are 8-byte aligned if `data` is. Allocation-free. On failure returns false and
+// leaves `view` untouched.
 bool Validate(const void* data, size_t size, PlanView* view);
 
 }  // namespace berth::wire
