@@ -44,6 +44,7 @@ int ParseOptions(int argc, char** argv, Options* options) {
   const auto set = [options](Command command) {
     return [options, command] { options->command = command; };
   };
+  app.fallthrough();  // flags may follow the commands; inherited by those made from here on
   CLI::App* configs = app.add_subcommand("config", "Writes or checks configuration");
   configs->require_subcommand(1);
   configs->add_subcommand("default", "Prints the default configuration")
@@ -53,7 +54,6 @@ int ParseOptions(int argc, char** argv, Options* options) {
   configs->add_subcommand("dump", "Prints the configuration in force")
       ->callback(set(Command::kConfigDump));
   app.add_subcommand("version", "Prints the version")->callback(set(Command::kVersion));
-  app.fallthrough();
   app.require_subcommand(0, 1);
 
   try {
