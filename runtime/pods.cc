@@ -40,6 +40,8 @@ uint64_t CloneFlags(const PodSetup& setup) {
 StatusOr<PodInfo> RuntimeImpl::CreatePod(const Context& context, const PodSetup& setup) {
   RETURN_IF_ERROR(CheckSetup(setup));
   RETURN_IF_ERROR(context.Check());
+  // Asked again: nothing of a pod that exists may be undone.
+  if (pods_.Find(setup.pod_id) != nullptr) return OpenPod(setup.pod_id);
   Undo undo;
   if (setup.own_ipc) {
     RETURN_IF_ERROR(vault_->EnsureTmpfs(setup.pod_id, setup.shm_bytes));
