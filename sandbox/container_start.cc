@@ -113,8 +113,11 @@ void ManagerImpl::HandleExit(const std::string& id, const runtime::ExitInfo& exi
 Status ManagerImpl::RecordExit(const std::string& id, const runtime::ExitInfo& exit) {
   return Mutate(id, [&](ContainerRecord& r) {
     r.state = ContainerState::kExited;
-    if (exit.started_at_ns != 0 && r.started_at_ns == 0) r.started_at_ns = exit.started_at_ns;
     r.finished_at_ns = exit.finished_at_ns != 0 ? exit.finished_at_ns : NowNs();
+    // A program may be over before its start was recorded; the monitor's clock saw both.
+    if (r.started_at_ns == 0 || r.started_at_ns > r.finished_at_ns) {
+      r.started_at_ns = exit.started_at_ns != 0 ? exit.started_at_ns : r.finished_at_ns;
+    }
     r.exit_code = exit.exit_code;
     r.reason = !exit.known           ? "Unknown"
                : exit.oom_killed     ? "OOMKilled"
