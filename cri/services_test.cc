@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every method over a real socket: what arrives below, what comes back, what is refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <vector>
+
+#include "cri/api/berth/v1/admin.pb.h"
+#include "cri/api/runtime/v1/api.pb.h"
+#include "cri/test_server.h"
+
+namespace berth::cri {
+namespace {
+
+namespace v1 = ::runtime::v1;
+using grpc::StatusCode;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+#define EXPECT_DONE(call)                                                        \
+  do {                                                                           \
+    const grpc::Status done = (call);                                            \
+    EXPECT_TRUE(done.ok()) << done.error_code() << ": " << done.error_message(); \
+  } while (false)
+
+v1::PodSandboxConfig PodConfig() {
+  v1::PodSandboxConfig config;
+  config.mutable_metadata()->set_name("pod");
+  config.mutable_metadata()->set_namespace_("default");
+  config.mutable_metadata()->set_uid("1234");
+  return config;
+}
+
+v1::ContainerConfig ContainerConfig() {
+  v1::ContainerConfig config;
+  config.mutable_metadata()->set_name("app");
+  config.mutable_image()->set_image("sha256:abc");
+  return config;
+}
+
+TEST(ServicesTest, Version) {
+  TestServer server;
+  v1::VersionResponse response;
+  EXPECT_DONE(server.Call("RuntimeService/Version", v1::VersionRequest(), &response));
+  EXPECT_EQ(response.version(), "0.1.0");
+  EXPECT_EQ(response.runtime_name(), "berth");
+  EXPECT_EQ(response.runtime_version(), "1.2.3");
+  EXPECT_EQ(response.runtime_api_version(), "v1");
+}
+
+TEST(ServicesTest, Status) {
+  TestServer server;
+  v1::StatusRequest request;
+  v1::StatusResponse response;
+  EXPECT_DONE(server.Call("RuntimeService/Status", request, &response));
+  ASSERT_EQ(response.status().conditions_size(), 2);
+  EXPECT_EQ(response.status().conditions(0).type(), "RuntimeReady");
+  EXPECT_TRUE(response.status().conditions(0).status());
+  EXPECT_EQ(response.status().conditions(1).type(), "NetworkReady");
+  EXPECT_TRUE(response.status().conditions(1).status());
+  EXPECT_TRUE(response.info().empty());
+  std::vector<std::string> names;
+  for (const auto& handler : response.runtime_handlers()) names.push_back(handler.name());
+  EXPECT_THAT(names, ElementsAre("", "berth", "runc"));
+  EXPECT_TRUE(response.features().supplemental_groups_policy());
+
+  server.pods.network_status = {false, "NetworkPluginNotReady", "no bridge"};
+  request.set_verbose(true);
+  EXPECT_DONE(server.Call("RuntimeService/Status", request, &response));
+  EXPECT_FALSE(response.status().conditions(1).status());
+  EXPECT_EQ(response.status().conditions(1).reason(), "NetworkPluginNotReady");
+  EXPECT_EQ(response.status().conditions(1).message(), "no bridge");
+  EXPECT_EQ(response.info().at("config"), R"({"sandboxImage":"pause"})");
+}
+
+TEST(ServicesTest, RuntimeConfig) {
+  TestServer server;
+  v1::RuntimeConfigResponse config;
+  EXPECT_DONE(server.Call("RuntimeService/RuntimeConfig", v1::RuntimeConfigRequest(), &config));
+  ASSERT_TRUE(config.has_linux()) << "an absent message means systemd";
+  EXPECT_EQ(config.linux().cgroup_driver(), v1::CGROUPFS);
+  v1::UpdateRuntimeConfigRequest update;
+  update.mutable_runtime_config()->mutable_network_config()->set_pod_cidr("10.0.0.0/24");
+  v1::UpdateRuntimeConfigResponse updated;
+  EXPECT_DONE(server.Call("RuntimeService/UpdateRuntimeConfig", update, &updated));
+}
+
+TEST(ServicesTest, PodLifecycle) {
+  TestServer server;
+  std::string name;
+  std::string handler;
+  std::vector<std::string> calls;
+  server.pods.run_pod = [&](const Context&, const sandbox::PodConfig& config,
+                            const std::string& given) {
+    name = config.metadata->name;
+    handler = given;
+    return "pod-id";
+  };
+  server.pods.stop_pod = [&](const Context&, const std::string& id) {
+    calls.push_back("stop " + id);
+    return absl::OkStatus();
+  };
+  server.pods.remove_pod = [&](const Context&, const std::string& id) {
+    calls.push_back("remove " + id);
+    return absl::OkStatus();
+  };
+  v1::RunPodSandboxRequest run;
+  *run.mutable_config() = PodConfig();
+  run.set_runtime_handler("runc");
+  v1::RunPodSandboxResponse ran;
+  EXPECT_DONE(server.Call("RuntimeService/RunPodSandbox", run, &ran));
+  EXPECT_EQ(ran.pod_sandbox_id(), "pod-id");
+  EXPECT_EQ(name, "pod");
+  EXPECT_EQ(handler, "runc");
+  v1::StopPodSandboxRequest stop;
+  stop.set_pod_sandbox_id("p");
+  v1::StopPodSandboxResponse stopped;
+  EXPECT_DONE(server.Call("RuntimeService/StopPodSandbox", stop, &stopped));
+  v1::RemovePodSandboxRequest remove;
+  remove.set_pod_sandbox_id("p");
+  v1::RemovePodSandboxResponse removed;
+  EXPECT_DONE(server.Call("RuntimeService/RemovePodSandbox", remove, &removed));
+  EXPECT_THAT(calls, ElementsAre("stop p", "remove p"));
+}
+
+TEST(ServicesTest, PodQueries) {
+  TestServer server;
+  sandbox::PodStatus pod;
+  pod.id = "pod-id";
+  pod.config.metadata = sandbox::PodMetadata{"pod", "1234", "default", 2};
+  pod.config.labels["l"] = "v";
+  pod.state = sandbox::PodState::kReady;
+  pod.created_at_ns = 42;
+  pod.ips = {"10.0.0.9"};
+  pod.runtime_handler = "runc";
+  pod.monitor_pid = 7;
+  sandbox::PodFilter filter;
+  server.pods.get_pod = [&](const std::string&) { return pod; };
+  server.pods.list_pods = [&](const sandbox::PodFilter& given) {
+    filter = given;
+    return std::vector<sandbox::PodStatus>{pod};
+  };
+  v1::PodSandboxStatusRequest request;
+  request.set_pod_sandbox_id("pod-id");
+  request.set_verbose(true);
+  v1::PodSandboxStatusResponse status;
+  EXPECT_DONE(server.Call("RuntimeService/PodSandboxStatus", request, &status));
+  EXPECT_EQ(status.status().metadata().attempt(), 2u);
+  EXPECT_EQ(status.status().network().ip(), "10.0.0.9");
+  EXPECT_EQ(status.status().runtime_handler(), "runc");
+  EXPECT_THAT(status.info().at("info"), HasSubstr("\"pid\":7"));
+  EXPECT_EQ(status.timestamp(), 0) << "only of events";
+
+  v1::ListPodSandboxRequest list;
+  list.mutable_filter()->set_id("pod");
+  list.mutable_filter()->mutable_state()->set_state(v1::SANDBOX_NOTREADY);
+  (*list.mutable_filter()->mutable_label_selector())["l"] = "v";
+  v1::ListPodSandboxResponse listed;
+  EXPECT_DONE(server.Call("RuntimeService/ListPodSandbox", list, &listed));
+  ASSERT_EQ(listed.items_size(), 1);
+  EXPECT_EQ(listed.items(0).created_at(), 42);
+  EXPECT_EQ(listed.items(0).labels().at("l"), "v");
+  EXPECT_EQ(filter.id, "pod");
+  EXPECT_EQ(filter.state, sandbox::PodState::kNotReady);
+  EXPECT_EQ(filter.labels.at("l"), "v");
+}
+
+TEST(ServicesTest, ContainerLifecycle) {
+  TestServer server;
+  std::vector<std::string> calls;
+  const auto record = [&calls](const std::string& name) {
+    return [&calls, name](const Context&, const std::string& id) {
+      calls.push_back(name + " " + id);
+      return absl::OkStatus();
+    };
+  };
+  server.pods.start_container = record("start");
+  server.pods.remove_container = record("remove");
+  server.pods.reopen_log = record("reopen");
+  server.pods.create_container = [&](const Context&, const std::string& pod,
+                                     const sandbox::ContainerConfig& config) {
+    calls.push_back("create " + pod + " " + config.metadata->name);
+    return "container-id";
+  };
+  server.pods.stop_container = [&](const Context&, const std::string& id, int64_t timeout) {
+    calls.push_back(absl::StrCat("stop ", id, " ", timeout));
+    return absl::OkStatus();
+  };
+  server.pods.update = [&](const Context&, const std::string& id, const sandbox::Resources& given) {
+    calls.push_back(absl::StrCat("update ", id, " ", given.cpu_shares));
+    return absl::OkStatus();
+  };
+  v1::CreateContainerRequest create;
+  create.set_pod_sandbox_id("p");
+  *create.mutable_config() = ContainerConfig();
+  v1::CreateContainerResponse created;
+  EXPECT_DONE(server.Call("RuntimeService/CreateContainer", create, &created));
+  EXPECT_EQ(created.container_id(), "container-id");
+  v1::StartContainerRequest start;
+  start.set_container_id("c");
+  v1::StartContainerResponse started;
+  EXPECT_DONE(server.Call("RuntimeService/StartContainer", start, &started));
+  v1::UpdateContainerResourcesRequest update;
+  update.set_container_id("c");
+  update.mutable_linux()->set_cpu_shares(512);
+  v1::UpdateContainerResourcesResponse updated;
+  EXPECT_DONE(server.Call("RuntimeService/UpdateContainerResources", update, &updated));
+  v1::ReopenContainerLogRequest reopen;
+  reopen.set_container_id("c");
+  v1::ReopenContainerLogResponse reopened;
+  EXPECT_DONE(server.Call("RuntimeService/ReopenContainerLog", reopen, &reopened));
+  v1::StopContainerRequest stop;
+  stop.set_container_id("c");
+  stop.set_timeout(30);
+  v1::StopContainerResponse stopped;
+  EXPECT_DONE(server.Call("RuntimeService/StopContainer", stop, &stopped));
+  v1::RemoveContainerRequest remove;
+  remove.set_container_id("c");
+  v1::RemoveContainerResponse removed;
+  EXPECT_DONE(server.Call("RuntimeService/RemoveContainer", remove, &removed));
+  EXPECT_THAT(calls, ElementsAre("create p app", "start c", "update c 512", "reopen c", "stop c 30",
+                                 "remove c"));
+}
+
+TEST(ServicesTest, ContainerQueries) {
+  TestServer server;
+  sandbox::ContainerStatus container;
+  container.id = "container-id";
+  container.pod_id = "pod-id";
+  container.config.metadata = sandbox::ContainerMetadata{"app", 1};
+  container.state = sandbox::ContainerState::kExited;
+  container.exit_code = 137;
+  container.reason = "OOMKilled";
+  container.finished_at_ns = 5;
+  container.image_name = "app:1";
+  container.image_ref = "app@sha256:d";
+  container.image_id = "sha256:abc";
+  container.pid = 9;
+  sandbox::ContainerFilter filter;
+  server.pods.get_container = [&](const std::string&) { return container; };
+  server.pods.list_containers = [&](const sandbox::ContainerFilter& given) {
+    filter = given;
+    return std::vector<sandbox::ContainerStatus>{container};
+  };
+  v1::ContainerStatusRequest request;
+  request.set_container_id("c");
+  request.set_verbose(true);
+  v1::ContainerStatusResponse status;
+  EXPECT_DONE(server.Call("RuntimeService/ContainerStatus", request, &status));
+  EXPECT_EQ(status.status().exit_code(), 137);
+  EXPECT_EQ(status.status().reason(), "OOMKilled");
+  EXPECT_EQ(status.status().image().image(), "app:1");
+  EXPECT_EQ(status.status().image_id(), "sha256:abc");
+  EXPECT_THAT(status.info().at("info"), HasSubstr("\"pid\":9"));
+
+  v1::ListContainersRequest list;
+  list.mutable_filter()->set_pod_sandbox_id("pod");
+  list.mutable_filter()->mutable_state()->set_state(v1::CONTAINER_EXITED);
+  v1::ListContainersResponse listed;
+  EXPECT_DONE(server.Call("RuntimeService/ListContainers", list, &listed));
+  ASSERT_EQ(listed.containers_size(), 1);
+  EXPECT_EQ(listed.containers(0).image_id(), "sha256:abc");
+  EXPECT_EQ(listed.containers(0).image_ref(), "app@sha256:d");
+  EXPECT_EQ(filter.pod_id, "pod");
+  EXPECT_EQ(filter.state, sandbox::ContainerState::kExited);
+}
+
+TEST(ServicesTest, ExecSyncPassesBytesThrough) {
+  TestServer server;
+  std::vector<std::string> command;
+  server.pods.exec_sync = [&](const Context&, const std::string&,
+                              const std::vector<std::string>& given, int64_t) {
+    command = given;
+    return sandbox::ExecSyncResult{std::string("\xff\0\n", 3), "err", 3};
+  };
+  v1::ExecSyncRequest request;
+  request.set_container_id("c");
+  request.add_cmd("cat");
+  request.add_cmd("");
+  v1::ExecSyncResponse response;
+  EXPECT_DONE(server.Call("RuntimeService/ExecSync", request, &response));
+  EXPECT_EQ(response.stdout(), std::string("\xff\0\n", 3));
+  EXPECT_EQ(response.stderr(), "err");
+  EXPECT_EQ(response.exit_code(), 3);
+  EXPECT_THAT(command, ElementsAre("cat", ""));
+}
+
+TEST(ServicesTest, Images) {
+  TestServer server;
+  auto image = std::make_shared<images::Image>();
+  image->id = "sha256:abc";
+  image->repo_tags = {"docker.io/library/app:1"};
+  image->size = 12;
+  image->pinned = true;
+  image->config_json = R"({"os":"linux"})";
+  server.images.images = {image};
+  images::PullRequest pulled;
+  server.images.pull = [&](const Context&, const images::PullRequest& request) {
+    pulled = request;
+    return "sha256:abc";
+  };
+  v1::PullImageRequest pull;
+  pull.mutable_image()->set_image("app:1");
+  pull.mutable_auth()->set_username("jane");
+  pull.mutable_auth()->set_registry_token("t");
+  v1::PullImageResponse pull_response;
+  EXPECT_DONE(server.Call("ImageService/PullImage", pull, &pull_response));
+  EXPECT_EQ(pull_response.image_ref(), "sha256:abc");
+  EXPECT_EQ(pulled.reference, "app:1");
+  EXPECT_EQ(pulled.auth->username, "jane");
+  EXPECT_EQ(pulled.auth->registry_token, "t");
+
+  v1::ListImagesRequest list;
+  v1::ListImagesResponse listed;
+  EXPECT_DONE(server.Call("ImageService/ListImages", list, &listed));
+  ASSERT_EQ(listed.images_size(), 1);
+  EXPECT_TRUE(listed.images(0).pinned());
+  list.mutable_filter()->mutable_image()->set_image("other");
+  EXPECT_DONE(server.Call("ImageService/ListImages", list, &listed));
+  EXPECT_EQ(listed.images_size(), 0);
+
+  v1::ImageStatusRequest status;
+  status.mutable_image()->set_image("sha256:abc");
+  status.set_verbose(true);
+  v1::ImageStatusResponse status_response;
+  EXPECT_DONE(server.Call("ImageService/ImageStatus", status, &status_response));
+  EXPECT_EQ(status_response.image().size(), 12u);
+  EXPECT_THAT(status_response.info().at("info"), HasSubstr("\"os\":\"linux\""));
+  status.mutable_image()->set_image("missing");
+  EXPECT_DONE(server.Call("ImageService/ImageStatus", status, &status_response));
+  EXPECT_FALSE(status_response.has_image());
+
+  v1::RemoveImageRequest remove;
+  remove.mutable_image()->set_image("app:1");
+  v1::RemoveImageResponse removed;
+  EXPECT_DONE(server.Call("ImageService/RemoveImage", remove, &removed));
+  EXPECT_THAT(server.images.removed, ElementsAre("app:1"));
+
+  v1::ImageFsInfoResponse fs;
+  EXPECT_DONE(server.Call("ImageService/ImageFsInfo", v1::ImageFsInfoRequest(), &fs));
+  ASSERT_EQ(fs.image_filesystems_size(), 1);
+  EXPECT_EQ(fs.image_filesystems(0).fs_id().mountpoint(), "/var/lib/berth/images");
+  EXPECT_EQ(fs.image_filesystems(0).used_bytes().value(), 7u);
+  EXPECT_EQ(fs.container_filesystems_size(), 0);
+}
+
+TEST(ServicesTest, Admin) {
+  TestServer server;
+  std::string path;
+  server.images.import_image = [&](const std::string& given, const std::string& name) {
+    path = given + " " + name;
+    return std::vector<std::string>{"sha256:a", "sha256:b"};
+  };
+  ::berth::v1::ImportImageRequest request;
+  request.set_path("/tmp/layout");
+  request.set_name("app:1");
+  ::berth::v1::ImportImageResponse response;
+  grpc::ClientContext first;
+  EXPECT_DONE(server.CallPath("/berth.v1.Admin/ImportImage", request, &response, &first));
+  EXPECT_EQ(path, "/tmp/layout app:1");
+  EXPECT_THAT(response.image_ids(), ElementsAre("sha256:a", "sha256:b"));
+  request.set_path("layout");
+  grpc::ClientContext second;
+  EXPECT_EQ(
+      server.CallPath("/berth.v1.Admin/ImportImage", request, &response, &second).error_code(),
+      StatusCode::INVALID_ARGUMENT);
+  ::berth::v1::VersionResponse version;
+  grpc::ClientContext third;
+  EXPECT_DONE(
+      server.CallPath("/berth.v1.Admin/Version", ::berth::v1::VersionRequest(), &version, &third));
+  EXPECT_EQ(version.version(), "1.2.3");
+}
+
+// Each method of the API either is served or says that it is not.
+TEST(ServicesTest, MethodsThatAreNotBuiltSaySo) {
+  const std::set<std::string> served = {"Version",
+                                        "Status",
+                                        "RuntimeConfig",
+                                        "UpdateRuntimeConfig",
+                                        "RunPodSandbox",
+                                        "StopPodSandbox",
+                                        "RemovePodSandbox",
+                                        "PodSandboxStatus",
+                                        "ListPodSandbox",
+                                        "CreateContainer",
+                                        "StartContainer",
+                                        "StopContainer",
+                                        "RemoveContainer",
+                                        "ListContainers",
+                                        "ContainerStatus",
+                                        "UpdateContainerResources",
+                                        "ReopenContainerLog",
+                                        "ExecSync",
+                                        "ListImages",
+                                        "ImageStatus",
+                                        "PullImage",
+                                        "RemoveImage",
+                                        "ImageFsInfo"};
+  TestServer server;
+  int methods = 0;
+  const google::protobuf::FileDescriptor* file = v1::VersionRequest::descriptor()->file();
+  for (int i = 0; i < file->service_count(); ++i) {
+    for (int j = 0; j < file->service(i)->method_count(); ++j) {
+      const google::protobuf::MethodDescriptor* method = file->service(i)->method(j);
+      ++methods;
+      // On the wire an empty message is a request of every type and can read every answer.
+      v1::ImageFsInfoRequest nothing;
+      v1::StopPodSandboxResponse ignored;
+      const grpc::Status status = server.Call(
+          absl::StrCat(file->service(i)->name(), "/", method->name()), nothing, &ignored);
+      if (served.contains(method->name())) {
+        EXPECT_NE(status.error_code(), StatusCode::UNIMPLEMENTED) << method->name();
+      } else {
+        EXPECT_EQ(status.error_code(), StatusCode::UNIMPLEMENTED) << method->name();
+        EXPECT_THAT(status.error_message(), HasSubstr(method->name()));
+      }
+    }
+  }
+  EXPECT_EQ(methods, 43);
+}
+
+template <typename Request>
+std::string Refusal(TestServer* server, const std::string& method, const Request& request) {
+  v1::ImageFsInfoResponse ignored;
+  const grpc::Status status = server->Call(method, request, &ignored);
+  if (status.error_code() != StatusCode::INVALID_ARGUMENT) {
+    return absl::StrCat("code ", status.error_code(), " ", status.error_message());
+  }
+  return status.error_message();
+}
+
+TEST(ServicesTest, WrongRequestsNameTheField) {
+  TestServer server;
+  EXPECT_EQ(Refusal(&server, "RuntimeService/RunPodSandbox", v1::RunPodSandboxRequest()),
+            "config: must be set");
+  v1::RunPodSandboxRequest run;
+  run.mutable_config();
+  EXPECT_EQ(Refusal(&server, "RuntimeService/RunPodSandbox", run), "config.metadata: must be set");
+  EXPECT_EQ(Refusal(&server, "RuntimeService/CreateContainer", v1::CreateContainerRequest()),
+            "config: must be set");
+  v1::CreateContainerRequest create;
+  create.mutable_config();
+  EXPECT_EQ(Refusal(&server, "RuntimeService/CreateContainer", create),
+            "config.metadata: must be set");
+  EXPECT_EQ(Refusal(&server, "RuntimeService/UpdateContainerResources",
+                    v1::UpdateContainerResourcesRequest()),
+            "linux: must be set");
+  EXPECT_EQ(Refusal(&server, "RuntimeService/ExecSync", v1::ExecSyncRequest()),
+            "cmd: must not be empty");
+  v1::ExecSyncRequest exec;
+  exec.add_cmd("ls");
+  exec.set_timeout(-1);
+  EXPECT_EQ(Refusal(&server, "RuntimeService/ExecSync", exec), "timeout: -1 is negative");
+  v1::StopContainerRequest stop;
+  stop.set_timeout(-1);
+  EXPECT_EQ(Refusal(&server, "RuntimeService/StopContainer", stop), "timeout: -1 is negative");
+  v1::ListContainersRequest containers;
+  containers.mutable_filter()->mutable_state()->set_state(static_cast<v1::ContainerState>(9));
+  EXPECT_EQ(Refusal(&server, "RuntimeService/ListContainers", containers),
+            "filter.state.state: unknown state 9");
+  v1::ListPodSandboxRequest pods;
+  pods.mutable_filter()->mutable_state()->set_state(static_cast<v1::PodSandboxState>(9));
+  EXPECT_EQ(Refusal(&server, "RuntimeService/ListPodSandbox", pods),
+            "filter.state.state: unknown state 9");
+  EXPECT_EQ(Refusal(&server, "ImageService/PullImage", v1::PullImageRequest()),
+            "image: must be set");
+  v1::PullImageRequest pull;
+  pull.mutable_image();
+  EXPECT_EQ(Refusal(&server, "ImageService/PullImage", pull), "image.image: must not be empty");
+  pull.mutable_image()->set_image("a");
+  pull.mutable_image()->set_runtime_handler("kata");
+  EXPECT_EQ(Refusal(&server, "ImageService/PullImage", pull),
+            "image.runtime_handler: no handler \"kata\"");
+  EXPECT_EQ(Refusal(&server, "ImageService/ImageStatus", v1::ImageStatusRequest()),
+            "image: must be set");
+  EXPECT_EQ(Refusal(&server, "ImageService/RemoveImage", v1::RemoveImageRequest()),
+            "image: must be set");
+  v1::ContainerStatusRequest status;
+  status.set_container_id(std::string("a\0b", 3));
+  EXPECT_EQ(Refusal(&server, "RuntimeService/ContainerStatus", status),
+            "container_id: contains a NUL byte");
+}
+
+TEST(ServicesTest, CodesFromBelowArePassedOn) {
+  TestServer server;
+  Status answer;
+  server.pods.start_container = [&](const Context&, const std::string&) { return answer; };
+  v1::StartContainerRequest request;
+  v1::StartContainerResponse response;
+  for (int code = 1; code <= 16; ++code) {
+    answer = Status(static_cast<absl::StatusCode>(code), absl::StrCat("message ", code));
+    const grpc::Status status = server.Call("RuntimeService/StartContainer", request, &response);
+    EXPECT_EQ(static_cast<int>(status.error_code()), code);
+    EXPECT_EQ(status.error_message(), absl::StrCat("message ", code));
+  }
+}
+
+TEST(ServicesTest, NamedPullFailuresAreUnknown) {
+  TestServer server;
+  Status answer;
+  server.images.pull = [&](auto&&...) { return answer; };
+  v1::PullImageRequest request;
+  request.mutable_image()->set_image("a");
+  v1::PullImageResponse response;
+  const auto code = [&] {
+    return server.Call("ImageService/PullImage", request, &response).error_code();
+  };
+  answer = absl::UnavailableError("RegistryUnavailable: registry.example: connection refused");
+  EXPECT_EQ(code(), StatusCode::UNKNOWN);
+  answer = absl::PermissionDeniedError("SignatureValidationFailed: no signature");
+  EXPECT_EQ(code(), StatusCode::UNKNOWN);
+  answer = absl::NotFoundError("pull a: no such image");
+  EXPECT_EQ(code(), StatusCode::NOT_FOUND);
+}
+
+}  // namespace
+}  // namespace berth::cri

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// For tests: a real server on a real socket, in front of services that a test holds in its hand.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/client_unary_call.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/impl/rpc_method.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cri/server.h"
+#include "images/images.h"
+#include "network/network.h"
+#include "sandbox/sandbox.h"
+
+namespace berth::cri {
+
+// Each method calls the member of its name, which a test replaces before the first call.
+class HandPods : public sandbox::Service {
+ public:
+  using Context = berth::Context;
+  std::function<StatusOr<std::string>(const Context&, const sandbox::PodConfig&,
+                                      const std::string&)>
+      run_pod = [](auto&&...) { return "pod"; };
+  std::function<Status(const Context&, const std::string&)> stop_pod = Ok;
+  std::function<Status(const Context&, const std::string&)> remove_pod = Ok;
+  std::function<StatusOr<sandbox::PodStatus>(const std::string&)> get_pod;
+  std::function<std::vector<sandbox::PodStatus>(const sandbox::PodFilter&)> list_pods;
+  std::function<StatusOr<std::string>(const Context&, const std::string&,
+                                      const sandbox::ContainerConfig&)>
+      create_container = [](auto&&...) { return "container"; };
+  std::function<Status(const Context&, const std::string&)> start_container = Ok;
+  std::function<Status(const Context&, const std::string&, int64_t)> stop_container =
+      [](auto&&...) { return absl::OkStatus(); };
+  std::function<Status(const Context&, const std::string&)> remove_container = Ok;
+  std::function<StatusOr<sandbox::ContainerStatus>(const std::string&)> get_container;
+  std::function<std::vector<sandbox::ContainerStatus>(const sandbox::ContainerFilter&)>
+      list_containers;
+  std::function<Status(const Context&, const std::string&, const sandbox::Resources&)> update =
+      [](auto&&...) { return absl::OkStatus(); };
+  std::function<Status(const Context&, const std::string&)> reopen_log = Ok;
+  std::function<StatusOr<sandbox::ExecSyncResult>(const Context&, const std::string&,
+                                                  const std::vector<std::string>&, int64_t)>
+      exec_sync = [](auto&&...) { return sandbox::ExecSyncResult(); };
+  network::NetworkStatus network_status{true, "", ""};
+
+  StatusOr<std::string> RunPod(const Context& context, const sandbox::PodConfig& config,
+                               const std::string& handler) override {
+    return run_pod(context, config, handler);
+  }
+  Status StopPod(const Context& context, const std::string& id) override {
+    return stop_pod(context, id);
+  }
+  Status RemovePod(const Context& context, const std::string& id) override {
+    return remove_pod(context, id);
+  }
+  StatusOr<sandbox::PodStatus> GetPod(const std::string& id) const override { return get_pod(id); }
+  std::vector<sandbox::PodStatus> ListPods(const sandbox::PodFilter& filter) const override {
+    return list_pods(filter);
+  }
+  StatusOr<std::string> CreateContainer(const Context& context, const std::string& pod_id,
+                                        const sandbox::ContainerConfig& config) override {
+    return create_container(context, pod_id, config);
+  }
+  Status StartContainer(const Context& context, const std::string& id) override {
+    return start_container(context, id);
+  }
+  Status StopContainer(const Context& context, const std::string& id, int64_t timeout_s) override {
+    return stop_container(context, id, timeout_s);
+  }
+  Status RemoveContainer(const Context& context, const std::string& id) override {
+    return remove_container(context, id);
+  }
+  StatusOr<sandbox::ContainerStatus> GetContainer(const std::string& id) const override {
+    return get_container(id);
+  }
+  std::vector<sandbox::ContainerStatus> ListContainers(
+      const sandbox::ContainerFilter& filter) const override {
+    return list_containers(filter);
+  }
+  Status UpdateResources(const Context& context, const std::string& id,
+                         const sandbox::Resources& resources) override {
+    return update(context, id, resources);
+  }
+  Status ReopenLog(const Context& context, const std::string& id) override {
+    return reopen_log(context, id);
+  }
+  StatusOr<sandbox::ExecSyncResult> ExecSync(const Context& context, const std::string& id,
+                                             const std::vector<std::string>& command,
+                                             int64_t timeout_s) override {
+    return exec_sync(context, id, command, timeout_s);
+  }
+  network::NetworkStatus GetNetworkStatus() const override { return network_status; }
+
+ private:
+  static Status Ok(const Context&, const std::string&) { return absl::OkStatus(); }
+};
+
+class HandImages : public images::ImageService {
+ public:
+  std::function<StatusOr<std::string>(const Context&, const images::PullRequest&)> pull =
+      [](auto&&...) { return "sha256:pulled"; };
+  std::function<StatusOr<std::vector<std::string>>(const std::string&, const std::string&)>
+      import_image;
+  std::vector<std::shared_ptr<const images::Image>> images;
+  std::vector<std::string> removed;
+
+  StatusOr<std::string> Pull(const Context& context, const images::PullRequest& request) override {
+    return pull(context, request);
+  }
+  StatusOr<std::vector<std::string>> Import(const Context&, const std::string& path,
+                                            const std::string& name) override {
+    return import_image(path, name);
+  }
+  // Shared with the service by its contract.
+  StatusOr<std::shared_ptr<const images::Image>> Find(const std::string& reference) const override {
+    for (const auto& image : images) {
+      if (image->id == reference) return image;
+    }
+    return std::shared_ptr<const images::Image>();
+  }
+  std::vector<std::shared_ptr<const images::Image>> List() const override { return images; }
+  Status Remove(const Context&, const std::string& reference) override {
+    removed.push_back(reference);
+    return absl::OkStatus();
+  }
+  StatusOr<images::FsUsage> GetFsUsage() override {
+    return images::FsUsage{"/var/lib/berth/images", 7, 3, 99};
+  }
+  StatusOr<RootfsSpec> PrepareRootfs(const std::string&, const std::string&) override {
+    return absl::UnimplementedError("not called by cri");
+  }
+  Status RemoveRootfs(const std::string&) override { return absl::OkStatus(); }
+  StatusOr<std::pair<uint64_t, uint64_t>> RootfsUsage(const std::string&) override {
+    return absl::UnimplementedError("not called by cri");
+  }
+  Status Recover(const std::vector<std::string>&) override { return absl::OkStatus(); }
+};
+
+// Starts with everything ready unless told otherwise.
+class TestServer {
+ public:
+  struct Settings {
+    ServerLimits limits;
+    bool ready = true;
+  };
+  TestServer() : TestServer(Settings()) {}
+  explicit TestServer(const Settings& settings);
+  ~TestServer();
+
+  const std::string& socket() const { return socket_; }
+  Server* server() { return server_.get(); }
+
+  // "RuntimeService/Version" of runtime.v1.
+  template <typename Response, typename Request>
+  grpc::Status Call(const std::string& method, const Request& request, Response* response,
+                    grpc::ClientContext* context) {
+    return CallPath("/runtime.v1." + method, request, response, context);
+  }
+  template <typename Response, typename Request>
+  grpc::Status Call(const std::string& method, const Request& request, Response* response) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    return Call(method, request, response, &context);
+  }
+  template <typename Response, typename Request>
+  grpc::Status CallPath(const std::string& path, const Request& request, Response* response,
+                        grpc::ClientContext* context) {
+    const grpc::internal::RpcMethod rpc(path.c_str(), grpc::internal::RpcMethod::NORMAL_RPC,
+                                        channel_);
+    return grpc::internal::BlockingUnaryCall<Request, Response>(channel_.get(), rpc, context,
+                                                                request, response);
+  }
+
+  HandPods pods;
+  HandImages images;
+
+ private:
+  const std::string socket_;
+  std::unique_ptr<Server> server_;
+  // gRPC hands channels out shared.
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+}  // namespace berth::cri
