@@ -218,7 +218,8 @@ TEST(CallTest, ShutdownDuringRecoveryEnds) {
   EXPECT_TRUE(server.Call("RuntimeService/Version", v1::VersionRequest(), &version).ok());
   server.server()->Shutdown(absl::Milliseconds(20));
   caller.join();
-  EXPECT_EQ(status.error_code(), StatusCode::UNAVAILABLE);
+  // Which of the two depends on who tells the client first, the answer or the reset stream.
+  EXPECT_THAT(status.error_code(), testing::AnyOf(StatusCode::UNAVAILABLE, StatusCode::CANCELLED));
 }
 
 TEST(GateTest, LetsInOnceOpenAndForgetsWhoLeft) {
