@@ -28,7 +28,8 @@ def test_stop_gives_the_grace_period(t):
     wait.until(lambda: polite.log_text() == "up\n", 5, "the trap to be set")
     polite.stop(timeout=20)
     assert polite.status["exitCode"] == 3 and polite.log_text() == "up\nbye\n"
-    deaf = pod.run(["sh", "-c", "trap '' TERM; while :; do sleep 0.02; done"])
+    deaf = pod.run(["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.02; done"])
+    wait.until(lambda: deaf.log_text() == "up\n", 5, "the trap to be set")
     deaf.stop(timeout=1)
     assert deaf.status["exitCode"] == 137
 

@@ -27,7 +27,7 @@ def harmless(t, name, *layers):
             try:
                 pulled(t, reference)
             except CallError as error:
-                assert error.code in ("DataLoss", "InvalidArgument"), error
+                assert error.code in ("DataLoss", "InvalidArgument", "ResourceExhausted"), error
         with open(victim, encoding="ascii") as f:
             assert f.read() == "untouched", "a file of the node was written to"
         status = os.stat(victim)
@@ -134,19 +134,20 @@ def test_unpacker_is_confined(t):
     done = threading.Event()
 
     def watch():
-        while not done.is_set():
+        while not done.wait(0.001):
             for pid in procs.pids():
                 if procs.name_of(pid) == "berth-unpack":
                     status = procs.read(f"/proc/{pid}/status")
                     rows = dict(line.split(":\t", 1) for line in status.splitlines()
                                 if ":\t" in line)
                     mounts = procs.read(f"/proc/{pid}/mountinfo").splitlines()
-                    if "Seccomp" in rows:
+                    # A process that ends meanwhile shows nothing more.
+                    if "Seccomp" in rows and mounts:
                         seen.append((rows, mounts))
 
     with t.registry() as registry:
         tree = Tree()
-        for number in range(20000):
+        for number in range(5000):
             tree.file(f"d{number % 100}/f{number}", str(number))
         reference = registry.image("x", tree.done())
         watcher = threading.Thread(target=watch)

@@ -144,6 +144,8 @@ class Node:
                 subprocess.run(["ip", "link", "del", link["ifname"]], check=False,
                                stderr=subprocess.DEVNULL)
         subprocess.run(["nft", "flush", "ruleset"], check=False)
+        for directory in ("/run/netns", "/run/" + self.instance):
+            shutil.rmtree(directory, ignore_errors=True)
         if self.keep:
             print(f"kept: {self.work}", file=sys.stderr)
         else:

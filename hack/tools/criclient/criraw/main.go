@@ -51,6 +51,9 @@ type answer struct {
 	Ms        float64           `json:"ms"`
 }
 
+// A zero such as the state SANDBOX_READY is a value that tests look for.
+var format = protojson.MarshalOptions{EmitDefaultValues: true}
+
 func findMethod(name string) (protoreflect.MethodDescriptor, error) {
 	services := runtime.File_staging_src_k8s_io_cri_api_pkg_apis_runtime_v1_api_proto.Services()
 	for i := 0; i < services.Len(); i++ {
@@ -84,7 +87,7 @@ func receiveAll(ctx context.Context, connection *grpc.ClientConn, path string,
 		if err != nil {
 			return messages, err
 		}
-		text, err := protojson.Marshal(message)
+		text, err := format.Marshal(message)
 		if err != nil {
 			return messages, err
 		}
@@ -122,7 +125,7 @@ func perform(connection *grpc.ClientConn, c call) (answer, error) {
 		response := dynamicpb.NewMessage(method.Output())
 		err = connection.Invoke(ctx, path, request, response)
 		if err == nil {
-			result.Response, err = protojson.Marshal(response)
+			result.Response, err = format.Marshal(response)
 		}
 	}
 	result.Ms = float64(time.Since(start).Microseconds()) / 1000
