@@ -151,7 +151,11 @@ Status RuntimeImpl::PassGate(const Context& context, const Entry& entry, const C
                              pid_t pid) {
   Status status =
       cgroup.AttachByManager(pid, entry->setup().spec.linux.resources.value_or(spec::Resources{}));
-  if (status.ok()) status = supervisor_->OpenGate(context, entry->key());
+  if (status.ok()) {
+    // The manager made the cgroup for this process: only now there is a counter to watch.
+    StatusOr<UniqueFd> oom = cgroup.OpenOomEvents();
+    status = supervisor_->OpenGate(context, entry->key(), oom.ok() ? *std::move(oom) : UniqueFd());
+  }
   if (status.ok()) return status;
   // What still waits at the gate must not stay.
   StatusOr<Launched> waiting = supervisor_->Open(entry->key());

@@ -326,11 +326,18 @@ void OpenGate(uint64_t connection, const wire::MessageHeader& header, const wire
   SlotState* slot = &g_monitor.state->slots[body.slot];
   LocalSlot* local = &g_monitor.slots[body.slot];
   if (slot->phase == wire::kSlotGated) {
-    slot->phase = wire::kSlotLaunching;
+    // A repeated request brings the counter again; what it was at the first one counts.
+    if (local->fds[kOomFile] < 0 && g_monitor.packet.fd_count > 0) {
+      local->fds[kOomFile] = g_monitor.packet.Take(0);
+      slot->oom_at_launch = ReadOomKills(local->fds[kOomFile]);
+      TellSpawner(wire::kKeepSlot, body.slot, 1u << kOomFile);
+    }
     local->waiter = Waiter{connection, header.sequence, header.op};
     char go = 1;
-    // If the child is gone, its reaping answers.
+    // If the child is gone, its reaping answers. Sent before the phase changes: an adopter that
+    // finds the slot gated sends it again, one that finds it launching would wait for ever.
     (void)!::send(local->fds[kControl], &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    slot->phase = wire::kSlotLaunching;
     return;
   }
   if (slot->phase == wire::kSlotLaunching) {

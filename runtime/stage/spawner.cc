@@ -57,6 +57,16 @@ int EnterTinyNamespace() {
   return MountSetattr(root.get(), false, MountAttr{kMountAttrRdonly, 0, 0, 0});
 }
 
+// What is ignored here would stay ignored in every container. Raw: musl's signal() refuses the
+// numbers it uses itself. All zeros is SIG_DFL in every architecture's struct.
+void ResetSignals() {
+  const unsigned long action[4] = {};
+  constexpr size_t kMaskBytes = 8;
+  for (int signal = 1; signal <= 64; ++signal) {
+    Call(SYS_rt_sigaction, signal, action, nullptr, kMaskBytes);
+  }
+}
+
 void AcceptClient() {
   int fd = AcceptRoot(kListenFd);
   if (fd < 0) return;
@@ -205,7 +215,7 @@ void RunSpawner() {
   ::prctl(PR_SET_NAME, "berth-spawner", 0, 0, 0);
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  for (int signal = 1; signal < 32; ++signal) ::signal(signal, SIG_DFL);
+  ResetSignals();
   if (EnterTinyNamespace() < 0) Die(11);
   sigset_t children;
   sigemptyset(&children);

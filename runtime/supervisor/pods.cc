@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/file.h"
 #include "base/sys.h"
@@ -115,9 +116,20 @@ StatusOr<SupervisorImpl::ChannelPtr> SupervisorImpl::Monitor(const std::string& 
     channel->Close();
     return hello.status();
   }
+  NoteMonitor(pod_id, hello->As<wire::HelloReply>().pid);
   // What ended while nobody listened.
   for (const wire::ExitRecord& record : ReadExits(pod_id)) Deliver(pod_id, record);
   return channel;
+}
+
+void SupervisorImpl::NoteMonitor(const std::string& pod_id, int32_t pid) {
+  absl::MutexLock lock(&mutex_);
+  auto pod = pods_.find(pod_id);
+  if (pod == pods_.end() || stopping_) return;
+  int32_t before = std::exchange(pod->second.monitor_pid, pid);
+  // A lost connection alone is no adoption.
+  if (before == 0 || before == pid || listener_ == nullptr) return;
+  (void)recovery_->Post([this, pod_id] { listener_->OnAdopted(pod_id); });
 }
 
 void SupervisorImpl::OnMonitorClosed(const std::string& pod_id) {

@@ -66,10 +66,13 @@ StatusOr<Launched> SupervisorImpl::Launch(const Context& context, LaunchRequest 
   return LaunchedFrom(std::move(reply));
 }
 
-Status SupervisorImpl::OpenGate(const Context& context, const ProcessKey& key) {
+Status SupervisorImpl::OpenGate(const Context& context, const ProcessKey& key,
+                                UniqueFd oom_counter) {
   wire::SlotBody body = BodyFor(key);
-  ASSIGN_OR_RETURN(ChannelReply reply,
-                   CallMonitor(key.pod_id, wire::kOpenGate, BytesOf(body), {}, context.deadline()));
+  std::vector<int> fds;
+  if (oom_counter.ok()) fds.push_back(oom_counter.get());
+  ASSIGN_OR_RETURN(ChannelReply reply, CallMonitor(key.pod_id, wire::kOpenGate, BytesOf(body), fds,
+                                                   context.deadline()));
   wire::LaunchReply failed = reply.As<wire::LaunchReply>();
   if (reply.error != 0 && failed.failed_plan != 0) {
     return ErrnoError(failed.failure.error,

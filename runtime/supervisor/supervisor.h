@@ -129,7 +129,9 @@ class Supervisor {
   // Returns when the program runs, or waits at a gate, or failed: then the message names the step
   // ("mount /proc: Operation not permitted") and the code is errno's.
   virtual StatusOr<Launched> Launch(const Context& context, LaunchRequest request) = 0;
-  virtual Status OpenGate(const Context& context, const ProcessKey& key) = 0;
+  // `oom_counter` as in LaunchRequest, for a cgroup that exists only once the process is in it.
+  virtual Status OpenGate(const Context& context, const ProcessKey& key,
+                          UniqueFd oom_counter = {}) = 0;
   // Opens a pidfd of a running process again. NotFound if it has ended.
   virtual StatusOr<Launched> Open(const ProcessKey& key) = 0;
   // What the monitor knows; exit records of the file included.

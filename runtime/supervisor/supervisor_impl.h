@@ -32,7 +32,7 @@ class SupervisorImpl final : public Supervisor {
   Status DestroyPod(const std::string& pod_id) override;
   StatusOr<std::vector<std::string>> ListPods() override;
   StatusOr<Launched> Launch(const Context& context, LaunchRequest request) override;
-  Status OpenGate(const Context& context, const ProcessKey& key) override;
+  Status OpenGate(const Context& context, const ProcessKey& key, UniqueFd oom_counter) override;
   StatusOr<Launched> Open(const ProcessKey& key) override;
   StatusOr<std::vector<ProcessState>> List(const std::string& pod_id) override;
   Status ReopenLog(const ProcessKey& key, UniqueFd log) override;
@@ -43,6 +43,7 @@ class SupervisorImpl final : public Supervisor {
   using ChannelPtr = std::shared_ptr<Channel>;
   struct Pod {
     ChannelPtr channel;
+    int32_t monitor_pid = 0;
     // Exits that the listener knows, or that had happened before the pod was opened.
     std::map<uint32_t, uint64_t> delivered;
   };
@@ -64,6 +65,8 @@ class SupervisorImpl final : public Supervisor {
   Status StartMonitor(const std::string& pod_id);
   std::vector<wire::ExitRecord> ReadExits(const std::string& pod_id);
   void Deliver(const std::string& pod_id, const wire::ExitRecord& record);
+  // Tells the listener if `pid` is a successor.
+  void NoteMonitor(const std::string& pod_id, int32_t pid);
   void OnMonitorClosed(const std::string& pod_id);
 
   const Options options_;

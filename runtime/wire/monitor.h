@@ -30,7 +30,7 @@ enum MonitorOp : uint16_t {
   kPodInfo = 11,        // -> PodInfo [ns fds]
   kLaunch = 12,         // LaunchBody [plan memfd, LaunchFds.., plan fds..] -> LaunchReply [pidfd]
   kMoreFds = 13,        // [plan fds..]; no reply
-  kOpenGate = 14,       // SlotBody -> LaunchReply
+  kOpenGate = 14,       // SlotBody [OOM counter?] -> LaunchReply
   kOpen = 15,           // SlotBody -> LaunchReply [pidfd]; ESRCH if it has ended
   kList = 16,           // -> array of ListEntry
   kReopenLog = 17,      // SlotBody [log] -> empty; ESRCH if it has ended
