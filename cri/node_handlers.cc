@@ -2,7 +2,6 @@
 #include "cri/node_handlers.h"
 
 #include "base/log.h"
-#include "network/network.h"
 
 namespace berth::cri {
 
@@ -30,7 +29,7 @@ StatusOr<v1::StatusResponse> NodeHandlers::Status(const Context&,
   v1::RuntimeCondition* runtime = response.mutable_status()->add_conditions();
   runtime->set_type("RuntimeReady");
   runtime->set_status(true);  // no request gets here before recovery has finished
-  const network::NetworkStatus state = service_->GetNetworkStatus();
+  const sandbox::NetworkState state = service_->GetNetworkState();
   v1::RuntimeCondition* network = response.mutable_status()->add_conditions();
   network->set_type("NetworkReady");
   network->set_status(state.ready);

@@ -65,7 +65,7 @@ TEST(ServicesTest, Status) {
   EXPECT_THAT(names, ElementsAre("", "berth", "runc"));
   EXPECT_TRUE(response.features().supplemental_groups_policy());
 
-  server.pods.network_status = {false, "NetworkPluginNotReady", "no bridge"};
+  server.pods.network_state = {false, "NetworkPluginNotReady", "no bridge"};
   request.set_verbose(true);
   EXPECT_DONE(server.Call("RuntimeService/Status", request, &response));
   EXPECT_FALSE(response.status().conditions(1).status());

@@ -15,7 +15,6 @@
 
 #include "cri/server.h"
 #include "images/images.h"
-#include "network/network.h"
 #include "sandbox/sandbox.h"
 
 namespace berth::cri {
@@ -47,7 +46,7 @@ class HandPods : public sandbox::Service {
   std::function<StatusOr<sandbox::ExecSyncResult>(const Context&, const std::string&,
                                                   const std::vector<std::string>&, int64_t)>
       exec_sync = [](auto&&...) { return sandbox::ExecSyncResult(); };
-  network::NetworkStatus network_status{true, "", ""};
+  sandbox::NetworkState network_state{true, "", ""};
 
   StatusOr<std::string> RunPod(const Context& context, const sandbox::PodConfig& config,
                                const std::string& handler) override {
@@ -95,7 +94,7 @@ class HandPods : public sandbox::Service {
                                              int64_t timeout_s) override {
     return exec_sync(context, id, command, timeout_s);
   }
-  network::NetworkStatus GetNetworkStatus() const override { return network_status; }
+  sandbox::NetworkState GetNetworkState() const override { return network_state; }
 
  private:
   static Status Ok(const Context&, const std::string&) { return absl::OkStatus(); }

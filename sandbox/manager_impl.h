@@ -50,7 +50,10 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   StatusOr<ExecSyncResult> ExecSync(const Context& context, const std::string& id,
                                     const std::vector<std::string>& command,
                                     int64_t timeout_s) override;
-  network::NetworkStatus GetNetworkStatus() const override { return network_->GetStatus(); }
+  NetworkState GetNetworkState() const override {
+    network::NetworkStatus status = network_->GetStatus();
+    return {status.ready, std::move(status.reason), std::move(status.message)};
+  }
 
  private:
   // RuntimeListener

@@ -20,7 +20,6 @@ class ImageService;
 }
 namespace berth::network {
 class Network;
-struct NetworkStatus;
 }  // namespace berth::network
 namespace berth::runtime {
 class Runtime;
@@ -72,7 +71,7 @@ class Service {
                                             const std::vector<std::string>& command,
                                             int64_t timeout_s) = 0;
 
-  virtual network::NetworkStatus GetNetworkStatus() const = 0;
+  virtual NetworkState GetNetworkState() const = 0;
 };
 
 struct Options {

@@ -307,6 +307,12 @@ struct ContainerFilter {
   StringMap labels = {};
 };
 
+struct NetworkState {
+  bool ready = false;
+  std::string reason;  // CamelCase, empty when ready
+  std::string message;
+};
+
 struct ExecSyncResult {
   std::string stdout_data;
   std::string stderr_data;
