@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node: the registry, one runtime and its clients in a private place, for the length of a run."""
 
+import fcntl
+import glob
 import json
 import os
 import shutil
@@ -14,6 +16,7 @@ from .client import Crictl, Raw
 from .registry import Registry
 from .runtimes import Berthd, Containerd
 
+PREFIX = "berth-e2e."
 BUSYBOX = "registry.k8s.io/e2e-test-images/busybox:1.29-2"
 
 
@@ -23,6 +26,35 @@ def tools_from_environment():
             for name, path in os.environ.items() if name.startswith("BERTH_TOOL_")}
 
 
+def instance_of(work):
+    return "b" + work[-6:].replace("_", "x").lower()
+
+
+def remove_cgroups(instance):
+    for directory in reversed(procs.cgroups_named(instance)):
+        try:
+            os.rmdir(directory)
+        except OSError as error:
+            print(f"cgroup left: {error}", file=sys.stderr)
+
+
+def sweep(base):
+    """Removes what runs that were killed have left: their locks are free."""
+    for work in glob.glob(os.path.join(base, PREFIX + "*")):
+        try:
+            lock = os.open(os.path.join(work, "lock"), os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_cgroups(instance_of(work))
+            shutil.rmtree(work, ignore_errors=True)
+        except OSError:
+            pass
+        finally:
+            os.close(lock)
+
+
 class Node:
     """Context manager. Everything below `work` goes with it; an instance name is derived from it,
     so that cgroups and files of other runs on this machine are told apart."""
@@ -30,9 +62,14 @@ class Node:
     def __init__(self, runtime="berthd", images=None, config="", keep=False,
                  root_size=None):
         base = os.environ.get("BERTH_TEST_DIR", "/var/tmp")
-        self.work = tempfile.mkdtemp(prefix="berth-e2e.", dir=base)
+        sweep(base)
+        self.work = tempfile.mkdtemp(prefix=PREFIX, dir=base)
         os.chmod(self.work, 0o755)
-        self.instance = "b" + self.work[-6:].replace("_", "x").lower()
+        if not keep:
+            self._lock = os.open(os.path.join(self.work, "lock"),
+                                 os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.instance = instance_of(self.work)
         self.tools = tools_from_environment()
         self.tmp = os.path.join(self.work, "tmp")
         os.mkdir(self.tmp)
@@ -130,11 +167,7 @@ class Node:
             return not rest
 
         wait.until(kill_the_rest, 10, "the last processes to end")
-        for directory in reversed(procs.cgroups_named(self.instance)):
-            try:
-                os.rmdir(directory)
-            except OSError as error:
-                print(f"cgroup left: {error}", file=sys.stderr)
+        remove_cgroups(self.instance)
         for point, _ in reversed(procs.mounts_of("self")):
             if point.startswith((self.work + "/", "/run/")):
                 subprocess.run(["umount", "-l", point], check=False)
