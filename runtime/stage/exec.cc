@@ -107,11 +107,6 @@ int ExecStep(PlanRun* run, const wire::Step& step) {
 }
 
 void PauseStep(PlanRun* run) {
-  ControlMessage message = {ControlKind::kDone, 0, {}};
-  char go;
-  if (::write(run->control, &message, sizeof message) < 0 || ::read(run->control, &go, 1) != 1) {
-    ::_exit(1);
-  }
   // Whoever joins this PID namespace finds nothing behind /proc/1: no procfs of the host, no
   // capabilities, no descriptors.
   if (::syscall(SYS_unshare, kCloneNewNs) == 0) {
@@ -119,7 +114,9 @@ void PauseStep(PlanRun* run) {
     ::umount2("/sys", MNT_DETACH);
   }
   ::prctl(PR_SET_NAME, "pause", 0, 0, 0);
-  CloseRange(0, ~0u);
+  unsigned control = static_cast<unsigned>(run->control);
+  if (control > 0) CloseRange(0, control - 1);
+  CloseRange(control + 1, ~0u);
   struct {
     uint32_t version;
     int pid;
@@ -127,6 +124,13 @@ void PauseStep(PlanRun* run) {
   uint32_t none[6] = {};
   Call(SYS_capset, &header, none);
 
+  // Only now may others join.
+  ControlMessage message = {ControlKind::kDone, 0, {}};
+  char go;
+  if (::write(run->control, &message, sizeof message) < 0 || ::read(run->control, &go, 1) != 1) {
+    ::_exit(1);
+  }
+  ::close(run->control);
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGCHLD);
