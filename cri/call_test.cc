@@ -16,7 +16,9 @@ namespace {
 namespace v1 = ::runtime::v1;
 using grpc::StatusCode;
 
-// A start of a container that waits until its client goes away or the test lets it go.
+// A start of a container that waits until its client goes away or the test lets it go. To be
+// declared before the server, like all that bodies touch: a client may have its answer while the
+// body is still about to return.
 struct Blocker {
   absl::Notification entered;
   absl::Notification released;
@@ -47,8 +49,8 @@ void SetDeadline(grpc::ClientContext* context, std::chrono::milliseconds from_no
 }
 
 TEST(CallTest, CancellationReachesTheBody) {
-  TestServer server;
   Blocker blocker;
+  TestServer server;
   server.pods.start_container = blocker.Body();
   grpc::ClientContext context;
   grpc::Status status;
@@ -61,9 +63,9 @@ TEST(CallTest, CancellationReachesTheBody) {
 }
 
 TEST(CallTest, DeadlineReachesTheBody) {
-  TestServer server;
   Blocker blocker;
   absl::Time deadline;
+  TestServer server;
   server.pods.start_container = [&](const Context& context, const std::string& id) {
     deadline = context.deadline();
     return blocker.Body()(context, id);
@@ -77,8 +79,8 @@ TEST(CallTest, DeadlineReachesTheBody) {
 }
 
 TEST(CallTest, NoDeadlineIsForEver) {
-  TestServer server;
   absl::Time deadline;
+  TestServer server;
   server.pods.start_container = [&](const Context& context, const std::string&) {
     deadline = context.deadline();
     return absl::OkStatus();
@@ -92,9 +94,9 @@ TEST(CallTest, QuotasAreSeparateAndBounded) {
   TestServer::Settings settings;
   settings.limits.work_threads = 1;
   settings.limits.max_queued = 1;
-  TestServer server(settings);
   Blocker blocker;
   std::atomic<int> runs = 0;
+  TestServer server(settings);
   server.pods.start_container = [&](const Context& context, const std::string& id) -> Status {
     if (runs++ > 0) return absl::OkStatus();
     return blocker.Body()(context, id);
@@ -138,9 +140,9 @@ TEST(CallTest, QuotasAreSeparateAndBounded) {
 TEST(CallTest, AQueuedCallWhoseClientLeftIsNotRun) {
   TestServer::Settings settings;
   settings.limits.work_threads = 1;
-  TestServer server(settings);
   Blocker blocker;
   std::atomic<int> runs = 0;
+  TestServer server(settings);
   server.pods.start_container = [&](const Context& context, const std::string& id) -> Status {
     ++runs;
     return blocker.Body()(context, id);
@@ -166,8 +168,8 @@ TEST(CallTest, AQueuedCallWhoseClientLeftIsNotRun) {
 TEST(CallTest, DuringRecoveryOnlyVersionsAnswer) {
   TestServer::Settings settings;
   settings.ready = false;
-  TestServer server(settings);
   std::atomic<int> runs = 0;
+  TestServer server(settings);
   server.pods.start_container = [&](auto&&...) {
     ++runs;
     return absl::OkStatus();
@@ -195,8 +197,8 @@ TEST(CallTest, DuringRecoveryOnlyVersionsAnswer) {
 }
 
 TEST(CallTest, ShutdownCancelsWhatIsLeftAndWaitsForIt) {
-  TestServer server;
   Blocker blocker;
+  TestServer server;
   server.pods.start_container = blocker.Body();
   grpc::ClientContext context;
   grpc::Status status;
