@@ -134,6 +134,7 @@ Status Parts::Serve(const Options& options, const Config& config) {
   server.node.default_handler = defaults.default_handler;
   server.node.handler_aliases = defaults.handler_aliases;
   server.node.systemd_cgroup_driver = systemd_;
+  server.node.mount_options = true;
   server.node.config_json = ConfigJson(config);
   server.limits.work_threads = static_cast<size_t>(config.work_threads);
   server.limits.slow_threads = static_cast<size_t>(config.stop_threads);
