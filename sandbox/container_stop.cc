@@ -79,7 +79,8 @@ Status ManagerImpl::RemoveContainerLocked(const Context& context, const std::str
     if (record == nullptr) return absl::OkStatus();
     RETURN_IF_ERROR(StopAndWait(context, *record, 0));
     Status marked = Mutate(id, [](ContainerRecord& r) { r.phase = Phase::kRemoving; });
-    RETURN_IF_ERROR(marked);
+    // On a full disk the mark cannot be written, and removing is what makes room.
+    if (!marked.ok() && !absl::IsResourceExhausted(marked)) return marked;
     RETURN_IF_ERROR(ReleaseContainer(*record));
     RETURN_IF_ERROR(store_->EraseContainer(id));
   }

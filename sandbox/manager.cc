@@ -43,7 +43,10 @@ Status ManagerImpl::Mutate(const std::string& container_id,
   }
   ContainerRecord changed = *record;
   change(changed);
-  return store_->Put(changed);
+  Status stored = store_->Put(changed);
+  // An end is an end, written or not: the exit record tells the next daemon.
+  if (!stored.ok() && changed.state == ContainerState::kExited) store_->Remember(changed);
+  return stored;
 }
 
 std::string ManagerImpl::PodDir(const std::string& pod_id) const {

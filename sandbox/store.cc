@@ -105,6 +105,12 @@ Status Store::Put(const ContainerRecord& record) {
   return absl::OkStatus();
 }
 
+void Store::Remember(const ContainerRecord& record) {
+  auto shared = std::make_shared<const ContainerRecord>(record);
+  absl::MutexLock lock(&mutex_);
+  containers_[record.id] = std::move(shared);
+}
+
 Status Store::ErasePod(const std::string& id) {
   Database::Cell key[] = {id};
   RETURN_IF_ERROR(database_->Run("DELETE FROM pods WHERE id=?1", key).status());

@@ -28,6 +28,8 @@ class Store {
   // On disk first (not fsynced: see Database::Transact), then in memory.
   Status Put(const PodRecord& record);
   Status Put(const ContainerRecord& record);
+  // In memory only: for what is true although the disk is full, and is found again elsewhere.
+  void Remember(const ContainerRecord& record);
   Status ErasePod(const std::string& id);
   Status EraseContainer(const std::string& id);
 
