@@ -9,7 +9,7 @@
 #include <type_traits>
 
 #include "base/json.h"
-#include "cri/request_check.h"
+#include "cri/test_configs.h"
 #include "cri/translate_container.h"
 #include "cri/translate_image.h"
 #include "cri/translate_pod.h"
@@ -21,7 +21,6 @@ namespace {
 
 namespace pb = google::protobuf;
 using pb::FieldDescriptor;
-using testing::HasSubstr;
 
 // Writes every member of a type of sandbox/types.h into one text.
 class Dump {
@@ -149,36 +148,6 @@ void ForEachLeaf(const pb::Descriptor* type, const std::string& path,
       }
     });
   }
-}
-
-v1::PodSandboxConfig BasePod() {
-  v1::PodSandboxConfig config;
-  config.mutable_metadata()->set_name("pod");
-  config.mutable_metadata()->set_namespace_("default");
-  config.mutable_metadata()->set_uid("1234");
-  config.add_port_mappings()->set_container_port(80);
-  v1::LinuxSandboxSecurityContext* security = config.mutable_linux()->mutable_security_context();
-  security->mutable_run_as_user()->set_value(5);
-  security->mutable_run_as_group()->set_value(6);
-  for (v1::LinuxContainerResources* resources :
-       {config.mutable_linux()->mutable_overhead(), config.mutable_linux()->mutable_resources()}) {
-    resources->add_hugepage_limits()->set_page_size("2MB");
-  }
-  return config;
-}
-
-v1::ContainerConfig BaseContainer() {
-  v1::ContainerConfig config;
-  config.mutable_metadata()->set_name("app");
-  config.mutable_image()->set_image("sha256:abc");
-  config.add_envs()->set_key("KEY");
-  v1::Mount* mount = config.add_mounts();
-  mount->set_container_path("/data");
-  mount->set_host_path("/srv");
-  config.add_devices()->set_host_path("/dev/null");
-  config.add_cdi_devices()->set_name("vendor.com/class=one");
-  config.mutable_linux()->mutable_resources()->add_hugepage_limits()->set_page_size("2MB");
-  return config;
 }
 
 // A changed leaf must change the result, else it was forgotten.
@@ -344,208 +313,6 @@ TEST(InfoTest, IsJsonEvenWithStrangeBytes) {
                        json::Parse(ContainerInfoJson(status), 1 << 20, "info"));
   EXPECT_EQ(info.at("pid").as_int64(), 42);
   EXPECT_TRUE(info.at("runtimeSpec").is_object());
-}
-
-struct BadContainer {
-  const char* message;
-  std::function<void(v1::ContainerConfig*)> spoil;
-};
-
-TEST(ValidationTest, ContainerConfig) {
-  const BadContainer cases[] = {
-      {"config.metadata: must be set", [](auto* c) { c->clear_metadata(); }},
-      {"config.metadata.name: must not be empty",
-       [](auto* c) { c->mutable_metadata()->clear_name(); }},
-      {"config.image: must be set", [](auto* c) { c->clear_image(); }},
-      {"config.image.image: must not be empty", [](auto* c) { c->mutable_image()->clear_image(); }},
-      {"config.envs[0].key: must not be empty", [](auto* c) { c->mutable_envs(0)->clear_key(); }},
-      {"config.envs[0].key: \"A=B\" contains =",
-       [](auto* c) { c->mutable_envs(0)->set_key("A=B"); }},
-      {"config.envs[0].value: that of KEY contains a NUL byte",
-       [](auto* c) { c->mutable_envs(0)->set_value(std::string("a\0b", 3)); }},
-      {"config.mounts[0].container_path: must not be empty",
-       [](auto* c) { c->mutable_mounts(0)->clear_container_path(); }},
-      {"config.mounts[0].host_path: must not be empty",
-       [](auto* c) { c->mutable_mounts(0)->clear_host_path(); }},
-      {"config.mounts[0].host_path: \"srv\" is not an absolute path",
-       [](auto* c) { c->mutable_mounts(0)->set_host_path("srv"); }},
-      {"config.mounts[0].propagation: unknown propagation 9",
-       [](auto* c) {
-         c->mutable_mounts(0)->set_propagation(static_cast<v1::MountPropagation>(9));
-       }},
-      {"config.mounts[0].recursive_read_only: needs readonly",
-       [](auto* c) { c->mutable_mounts(0)->set_recursive_read_only(true); }},
-      {"config.mounts[0].recursive_read_only: needs private propagation",
-       [](auto* c) {
-         c->mutable_mounts(0)->set_recursive_read_only(true);
-         c->mutable_mounts(0)->set_readonly(true);
-         c->mutable_mounts(0)->set_propagation(v1::PROPAGATION_BIDIRECTIONAL);
-       }},
-      {"config.mounts[0].host_path: must be empty for a mount of an image",
-       [](auto* c) { c->mutable_mounts(0)->mutable_image()->set_image("i"); }},
-      {"config.mounts[0].readonly: must be true for a mount of an image",
-       [](auto* c) {
-         c->mutable_mounts(0)->clear_host_path();
-         c->mutable_mounts(0)->mutable_image()->set_image("i");
-       }},
-      {"config.mounts[0].image_sub_path: needs image",
-       [](auto* c) { c->mutable_mounts(0)->set_image_sub_path("x"); }},
-      {"config.mounts[0].mount_options[0]: \"suid\" is not one of",
-       [](auto* c) { c->mutable_mounts(0)->add_mount_options("suid"); }},
-      {"config.devices[0].host_path: must not be empty",
-       [](auto* c) { c->mutable_devices(0)->clear_host_path(); }},
-      {"config.devices[0].permissions: \"rx\" has others than r, w and m",
-       [](auto* c) { c->mutable_devices(0)->set_permissions("rx"); }},
-      {"config.CDI_devices[0].name: must not be empty",
-       [](auto* c) { c->mutable_cdi_devices(0)->clear_name(); }},
-      {"config.log_path: \"/x\" is not a relative path", [](auto* c) { c->set_log_path("/x"); }},
-      {"config.log_path: \"a/../../x\" contains ..", [](auto* c) { c->set_log_path("a/../../x"); }},
-      {"config.stop_signal: unknown signal 66",
-       [](auto* c) { c->set_stop_signal(static_cast<v1::Signal>(66)); }},
-      {"config.linux.resources.cpu_period: -1 is below 0",
-       [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpu_period(-1); }},
-      {"config.linux.resources.cpu_quota: -2 is below -1",
-       [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpu_quota(-2); }},
-      {"config.linux.resources.oom_score_adj: 1001 is not between -1000 and 1000",
-       [](auto* c) { c->mutable_linux()->mutable_resources()->set_oom_score_adj(1001); }},
-      {"config.linux.resources.hugepage_limits[0].page_size: must not be empty",
-       [](auto* c) {
-         c->mutable_linux()->mutable_resources()->mutable_hugepage_limits(0)->clear_page_size();
-       }},
-      {"config.linux.resources.unified: \"a/b\" is not the name of a cgroup file",
-       [](auto* c) { (*c->mutable_linux()->mutable_resources()->mutable_unified())["a/b"] = "1"; }},
-      {"config.linux.security_context.run_as_username: excludes run_as_user",
-       [](auto* c) {
-         auto* security = c->mutable_linux()->mutable_security_context();
-         security->set_run_as_username("u");
-         security->mutable_run_as_user()->set_value(1);
-       }},
-      {"config.linux.security_context.run_as_group: needs run_as_user or run_as_username",
-       [](auto* c) {
-         c->mutable_linux()->mutable_security_context()->mutable_run_as_group()->set_value(1);
-       }},
-      {"config.linux.security_context.run_as_user: -1 is not between",
-       [](auto* c) {
-         c->mutable_linux()->mutable_security_context()->mutable_run_as_user()->set_value(-1);
-       }},
-      {"config.linux.security_context.supplemental_groups[0]: -3 is not between",
-       [](auto* c) {
-         c->mutable_linux()->mutable_security_context()->add_supplemental_groups(-3);
-       }},
-      {"config.linux.security_context.supplemental_groups_policy: unknown policy 5",
-       [](auto* c) {
-         c->mutable_linux()->mutable_security_context()->set_supplemental_groups_policy(
-             static_cast<v1::SupplementalGroupsPolicy>(5));
-       }},
-      {"config.linux.security_context.namespace_options.network: must be POD or NODE, not TARGET",
-       [](auto* c) {
-         c->mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_network(
-             v1::TARGET);
-       }},
-      {"config.linux.security_context.namespace_options.pid: unknown namespace mode 7",
-       [](auto* c) {
-         c->mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
-             static_cast<v1::NamespaceMode>(7));
-       }},
-      {"config.linux.security_context.namespace_options.target_id: must be set",
-       [](auto* c) {
-         c->mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
-             v1::TARGET);
-       }},
-      {"config.linux.security_context.seccomp.localhost_ref: \"x.json\" is not an absolute path",
-       [](auto* c) {
-         auto* profile = c->mutable_linux()->mutable_security_context()->mutable_seccomp();
-         profile->set_profile_type(v1::SecurityProfile::Localhost);
-         profile->set_localhost_ref("x.json");
-       }},
-      {"config.linux.security_context.apparmor.localhost_ref: must be set",
-       [](auto* c) {
-         c->mutable_linux()->mutable_security_context()->mutable_apparmor()->set_profile_type(
-             v1::SecurityProfile::Localhost);
-       }},
-      {"config.linux.security_context.seccomp.profile_type: unknown type 4",
-       [](auto* c) {
-         c->mutable_linux()->mutable_security_context()->mutable_seccomp()->set_profile_type(
-             static_cast<v1::SecurityProfile::ProfileType>(4));
-       }},
-  };
-  ASSERT_OK(FromContainerConfig(BaseContainer(), "config"));
-  for (const BadContainer& bad : cases) {
-    v1::ContainerConfig config = BaseContainer();
-    bad.spoil(&config);
-    EXPECT_THAT(FromContainerConfig(config, "config"),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(bad.message)));
-  }
-}
-
-struct BadPod {
-  const char* message;
-  std::function<void(v1::PodSandboxConfig*)> spoil;
-};
-
-TEST(ValidationTest, PodConfig) {
-  const BadPod cases[] = {
-      {"config.metadata: must be set", [](auto* c) { c->clear_metadata(); }},
-      {"config.metadata.name: must not be empty",
-       [](auto* c) { c->mutable_metadata()->clear_name(); }},
-      {"config.metadata.namespace: must not be empty",
-       [](auto* c) { c->mutable_metadata()->clear_namespace_(); }},
-      {"config.metadata.uid: must not be empty",
-       [](auto* c) { c->mutable_metadata()->clear_uid(); }},
-      {"config.hostname: longer than 64 bytes",
-       [](auto* c) { c->set_hostname(std::string(65, 'h')); }},
-      {"config.log_directory: \"logs\" is not an absolute path",
-       [](auto* c) { c->set_log_directory("logs"); }},
-      {"config.port_mappings[0].protocol: unknown protocol 3",
-       [](auto* c) { c->mutable_port_mappings(0)->set_protocol(static_cast<v1::Protocol>(3)); }},
-      {"config.port_mappings[0].host_port: 70000 is not a port",
-       [](auto* c) { c->mutable_port_mappings(0)->set_host_port(70000); }},
-      {"config.port_mappings[0].container_port: 0 is not a port",
-       [](auto* c) {
-         c->mutable_port_mappings(0)->set_host_port(80);
-         c->mutable_port_mappings(0)->set_container_port(0);
-       }},
-      {"config.linux.cgroup_parent: \"/a/../../b\" contains ..",
-       [](auto* c) { c->mutable_linux()->set_cgroup_parent("/a/../../b"); }},
-      {"config.linux.sysctls: a key is empty",
-       [](auto* c) { (*c->mutable_linux()->mutable_sysctls())[""] = "1"; }},
-      {"config.linux.security_context.run_as_group: needs run_as_user",
-       [](auto* c) { c->mutable_linux()->mutable_security_context()->clear_run_as_user(); }},
-      {"config.linux.security_context.namespace_options.userns_options.mode: must be POD or NODE",
-       [](auto* c) {
-         c->mutable_linux()
-             ->mutable_security_context()
-             ->mutable_namespace_options()
-             ->mutable_userns_options()
-             ->set_mode(v1::CONTAINER);
-       }},
-      {"config.linux.overhead.memory_limit_in_bytes: -2 is below -1",
-       [](auto* c) { c->mutable_linux()->mutable_overhead()->set_memory_limit_in_bytes(-2); }},
-  };
-  ASSERT_OK(FromPodConfig(BasePod(), "config"));
-  for (const BadPod& bad : cases) {
-    v1::PodSandboxConfig config = BasePod();
-    bad.spoil(&config);
-    EXPECT_THAT(FromPodConfig(config, "config"),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(bad.message)));
-  }
-}
-
-TEST(RequestCheckTest, NulBytesAreNamed) {
-  v1::CreateContainerRequest request;
-  *request.mutable_config() = BaseContainer();
-  ASSERT_OK(CheckRequest(request));
-  // A label is data, not an argument of a system call.
-  (*request.mutable_config()->mutable_labels())["l"] = std::string("a\0b", 3);
-  ASSERT_OK(CheckRequest(request));
-  request.mutable_config()->mutable_mounts(0)->set_host_path(std::string("/srv\0x", 6));
-  EXPECT_THAT(CheckRequest(request), StatusIs(absl::StatusCode::kInvalidArgument,
-                                              "config.mounts[0].host_path: contains a NUL byte"));
-  request.mutable_config()->mutable_mounts(0)->set_host_path("/srv");
-  request.mutable_config()->add_command("sh");
-  request.mutable_config()->add_command(std::string("\0", 1));
-  EXPECT_THAT(CheckRequest(request), StatusIs(absl::StatusCode::kInvalidArgument,
-                                              "config.command[1]: contains a NUL byte"));
 }
 
 }  // namespace
