@@ -3,10 +3,17 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include "base/sys.h"
 
 namespace berth {
+namespace {
+
+// Some dozens of pages: enough for the deletes that make room.
+constexpr off_t kReserveBytes = 256 << 10;
+
+}  // namespace
 
 StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path) {
   // SQLite would create it with the umask's mode.
@@ -22,7 +29,22 @@ StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path) {
     auto result = database->Run(pragma);
     if (!result.ok()) return Annotate(result.status(), absl::StrCat("open database ", path));
   }
+  ASSIGN_OR_RETURN(database->reserve_, sys::Open(path + ".reserve", O_RDWR | O_CREAT, 0600));
+  database->HoldReserve();
   return database;
+}
+
+// Best effort: on a disk that is full already there is nothing to hold back.
+void Database::HoldReserve() {
+  if (reserve_held_ || !reserve_.ok()) return;
+  reserve_held_ = posix_fallocate(reserve_.get(), 0, kReserveBytes) == 0;
+  if (!reserve_held_) (void)!ftruncate(reserve_.get(), 0);
+}
+
+bool Database::GiveUpReserve() {
+  if (!reserve_held_) return false;
+  reserve_held_ = false;
+  return ftruncate(reserve_.get(), 0) == 0;
 }
 
 Database::~Database() {
@@ -97,6 +119,19 @@ StatusOr<std::vector<Database::Row>> Database::Run(std::string_view sql,
 
 StatusOr<std::vector<Database::Row>> Database::RunLocked(std::string_view sql,
                                                          std::span<const Cell> params) {
+  // Inside a transaction the whole of it is tried again, by Transact.
+  const bool alone = sqlite3_get_autocommit(db_) != 0;
+  StatusOr<std::vector<Row>> rows = Step(sql, params);
+  if (alone && absl::IsResourceExhausted(rows.status()) && GiveUpReserve()) {
+    rows = Step(sql, params);
+  } else if (alone && rows.ok()) {
+    HoldReserve();
+  }
+  return rows;
+}
+
+StatusOr<std::vector<Database::Row>> Database::Step(std::string_view sql,
+                                                    std::span<const Cell> params) {
   ASSIGN_OR_RETURN(sqlite3_stmt * statement, Prepare(sql));
   for (size_t i = 0; i < params.size(); ++i) {
     int at = static_cast<int>(i) + 1;
@@ -146,13 +181,18 @@ StatusOr<std::vector<Database::Row>> Database::RunLocked(std::string_view sql,
 Status Database::Transact(bool durable, const std::function<Status(Database&)>& body) {
   std::lock_guard lock(mutex_);
   if (durable) RETURN_IF_ERROR(RunLocked("PRAGMA synchronous=FULL", {}).status());
-  Status status = RunLocked("BEGIN IMMEDIATE", {}).status();
-  if (status.ok()) {
-    status = body(*this);
-    if (status.ok()) status = RunLocked("COMMIT", {}).status();
-    if (!status.ok()) (void)RunLocked("ROLLBACK", {});
-  }
+  Status status = TransactOnce(body);
+  if (absl::IsResourceExhausted(status) && GiveUpReserve()) status = TransactOnce(body);
   if (durable) (void)RunLocked("PRAGMA synchronous=NORMAL", {});
+  return status;
+}
+
+Status Database::TransactOnce(const std::function<Status(Database&)>& body) {
+  Status status = Step("BEGIN IMMEDIATE", {}).status();
+  if (!status.ok()) return status;
+  status = body(*this);
+  if (status.ok()) status = Step("COMMIT", {}).status();
+  if (!status.ok() && sqlite3_get_autocommit(db_) == 0) (void)Step("ROLLBACK", {});
   return status;
 }
 

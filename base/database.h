@@ -14,12 +14,16 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/unique_fd.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
 
 namespace berth {
 
+// A little room on the disk is held back beside the file and given up when the disk is full, so
+// that what frees the disk (deleting records) can still be written.
+//
 // Thread safe: one connection behind one mutex. Statements are prepared once and cached.
 class Database {
  public:
@@ -48,11 +52,18 @@ class Database {
 
  private:
   explicit Database(sqlite3* db) : db_(db) {}
+  Status TransactOnce(const std::function<Status(Database&)>& body);
+  StatusOr<std::vector<Row>> Step(std::string_view sql, std::span<const Cell> params);
+  // True if room was given up and the work may be tried again.
+  bool GiveUpReserve();
+  void HoldReserve();
   StatusOr<std::vector<Row>> RunLocked(std::string_view sql, std::span<const Cell> params);
   StatusOr<sqlite3_stmt*> Prepare(std::string_view sql);
   Status Error(std::string_view what) const;
 
   sqlite3* const db_;
+  UniqueFd reserve_;
+  bool reserve_held_ = false;
   // Recursive: the body of Transact calls Run on the same thread.
   std::recursive_mutex mutex_;
   std::vector<std::pair<std::string, sqlite3_stmt*>> statements_;

@@ -2,7 +2,11 @@
 #include "base/database.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "test/support/status_matchers.h"
@@ -52,6 +56,31 @@ TEST_F(DatabaseTest, RefusesNewerTablesAndASecondDaemon) {
   EXPECT_TRUE(
       absl::IsFailedPrecondition(db->Migrate("test", std::span<const std::string_view>(kTwo, 1))));
   EXPECT_TRUE(absl::IsFailedPrecondition(Database::Open(dir_ + "/db").status()));
+}
+
+// A full disk must not keep anybody from deleting what fills it.
+TEST_F(DatabaseTest, DeletesOnAFullDisk) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to mount a small tmpfs";
+  pid_t child = fork();
+  if (child == 0) {
+    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
+        mount("tmpfs", dir_.c_str(), "tmpfs", 0, "size=2m") != 0) {
+      _exit(2);
+    }
+    auto db = Database::Open(dir_ + "/db");
+    if (!db.ok() || !(*db)->Run("CREATE TABLE t(k INTEGER PRIMARY KEY, v BLOB)").ok()) _exit(3);
+    Database::Cell row[] = {int64_t{1}, Database::Blob{std::string(100000, 'x')}};
+    if (!(*db)->Run("INSERT INTO t VALUES(?1,?2)", row).ok()) _exit(4);
+    UniqueFd filler(open((dir_ + "/filler").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    std::string block(4096, 'x');
+    while (write(filler.get(), block.data(), block.size()) > 0) {
+    }
+    _exit((*db)->Run("DELETE FROM t WHERE k=1").ok() ? 0 : 5);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 }  // namespace
