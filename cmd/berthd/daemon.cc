@@ -70,6 +70,8 @@ class Parts {
   Status Open(const Options& options, const Config& config);
   Status Serve(const Options& options, const Config& config);
   Status Recover() { return manager_->Recover(runtime_.get()); }
+  // No request runs any more: the exits seen so far are written down, the rest is for the next run.
+  void Quiesce() { manager_->Quiesce(); }
   cri::Server* server() { return server_.get(); }
 
  private:
@@ -170,6 +172,7 @@ Status RunDaemon(const Options& options, const Config& config) {
   log::Info("stopping; containers keep running");
   Tell(manager, "STOPPING=1");
   parts.server()->Shutdown(absl::Seconds(5));
+  parts.Quiesce();
   return absl::OkStatus();
 }
 
