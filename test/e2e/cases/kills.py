@@ -127,6 +127,14 @@ def test_nobody_sees_a_refusal(t):
     t.node.connect()
 
 
+def restart_and_reap(t, client):
+    """A new daemon; then the end of a client of the old one. In this order: what connected to the
+    kept socket before it was killed waits for the next daemon, and the call may succeed there."""
+    t.node.runtime.start()
+    t.node.connect()
+    client.wait()
+
+
 @own_node()
 def test_operations_cut_short(t):
     """The daemon is killed in the middle of creates and removals: afterwards everything that was
@@ -136,18 +144,14 @@ def test_operations_cut_short(t):
         process = t.background_raw("RunPodSandbox", {"config": config})
         time.sleep(random.uniform(0, 0.02))
         t.node.runtime.kill()
-        process.wait()
-        t.node.runtime.start()
-        t.node.connect()
+        restart_and_reap(t, process)
         pod = t.call("RunPodSandbox", {"config": config})["podSandboxId"]
         assert t.call("PodSandboxStatus", {"podSandboxId": pod})["status"]["state"] == \
             "SANDBOX_READY"
         process = t.background_raw("StopPodSandbox", {"podSandboxId": pod})
         time.sleep(random.uniform(0, 0.02))
         t.node.runtime.kill()
-        process.wait()
-        t.node.runtime.start()
-        t.node.connect()
+        restart_and_reap(t, process)
         t.call("StopPodSandbox", {"podSandboxId": pod})
         t.call("RemovePodSandbox", {"podSandboxId": pod})
     assert not t.call("ListPodSandbox").get("items")
@@ -161,9 +165,7 @@ def test_pull_cut_short(t):
         process = t.background_raw("PullImage", image)
         time.sleep(random.uniform(0, 0.3))
         t.node.runtime.kill()
-        process.wait()
-        t.node.runtime.start()
-        t.node.connect()
+        restart_and_reap(t, process)
         if "image" in t.call("ImageStatus", image):
             container = t.pod().run(["nginx", "-v"], image=image["image"]["image"])
             assert container.wait().get("exitCode", 0) == 0
