@@ -38,7 +38,7 @@ Status FreezeV1(const std::string& dir, absl::Time deadline);
 Status ThawV1(const std::string& dir);
 
 // Kills everything below `dir` and waits until nothing is left. `freezer`: dir is in the v1
-// freezer hierarchy, so that nothing can fork away meanwhile.
+// freezer hierarchy, which is used where a plain round of kills leaves something behind.
 Status KillV1(const std::string& dir, bool freezer, absl::Time deadline);
 Status KillV2(const std::string& dir, absl::Time deadline);
 

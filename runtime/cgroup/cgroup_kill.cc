@@ -18,6 +18,8 @@
 namespace berth::runtime {
 namespace {
 
+constexpr size_t kMaxBatch = 512;
+
 int MillisecondsUntil(absl::Time deadline) {
   int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now()) + 1;
   return static_cast<int>(std::clamp<int64_t>(left, 0, 60000));
@@ -27,6 +29,24 @@ bool Gone(const Status& status) { return absl::IsNotFound(status); }
 
 Status Write(const std::string& dir, const char* file, std::string_view value) {
   return WriteFileAt(AT_FDCWD, absl::StrCat(dir, "/", file), value);
+}
+
+// SIGKILL to what is below `dir`, kMaxBatch processes at most; their descriptors. A number that is
+// still listed after its descriptor was opened has not been given to another process meanwhile.
+StatusOr<std::vector<UniqueFd>> KillListed(const std::string& dir) {
+  ASSIGN_OR_RETURN(std::vector<pid_t> pids, PidsBelow(dir));
+  pids.resize(std::min(pids.size(), kMaxBatch));
+  std::vector<UniqueFd> pidfds;
+  pidfds.reserve(pids.size());
+  for (pid_t pid : pids) pidfds.push_back(sys::PidfdOpen(pid).value_or(UniqueFd()));
+  ASSIGN_OR_RETURN(std::vector<pid_t> now, PidsBelow(dir));
+  std::vector<UniqueFd> killed;
+  for (size_t i = 0; i < pids.size(); ++i) {
+    if (!pidfds[i].ok() || !std::binary_search(now.begin(), now.end(), pids[i])) continue;
+    sys::PidfdSendSignal(pidfds[i].get(), SIGKILL).IgnoreError();
+    killed.push_back(std::move(pidfds[i]));
+  }
+  return killed;
 }
 
 }  // namespace
@@ -70,45 +90,37 @@ Status FreezeV1(const std::string& dir, absl::Time deadline) {
 Status ThawV1(const std::string& dir) { return Write(dir, "freezer.state", "THAWED"); }
 
 Status KillV1(const std::string& dir, bool freezer, absl::Time deadline) {
-  for (;;) {
-    if (freezer) {
-      Status frozen = FreezeV1(dir, std::min(deadline, absl::Now() + absl::Milliseconds(200)));
+  for (int round = 0;; ++round) {
+    ASSIGN_OR_RETURN(std::vector<pid_t> pids, PidsBelow(dir));
+    if (pids.empty()) return absl::OkStatus();
+    // The first round does without: most cgroups hold processes that fork no more, and a freezer
+    // whose child was just removed says FREEZING until an RCU grace period is over, 20 ms or so.
+    const bool freeze = freezer && round > 0;
+    const absl::Time now = absl::Now();
+    if (freeze) {
+      const absl::Duration patience = absl::Milliseconds(2) * (1 << std::min(round, 6));
+      Status frozen = FreezeV1(dir, std::min(deadline, now + patience));
       if (Gone(frozen)) return absl::OkStatus();
       // Not all frozen in time: kill what there is and look again.
       if (!frozen.ok() && !absl::IsDeadlineExceeded(frozen)) return frozen;
     }
-    StatusOr<std::vector<pid_t>> pids = PidsBelow(dir);
-    std::vector<UniqueFd> killed;
-    if (pids.ok()) {
-      for (pid_t pid : *pids) {
-        // Through a descriptor, and checked again: the number may have been given to another.
-        StatusOr<UniqueFd> pidfd = sys::PidfdOpen(pid);
-        if (!pidfd.ok()) continue;
-        if (freezer || pids->size() == 1) {
-          sys::PidfdSendSignal(pidfd->get(), SIGKILL).IgnoreError();
-        } else {
-          ASSIGN_OR_RETURN(std::vector<pid_t> now, PidsBelow(dir));
-          if (!std::binary_search(now.begin(), now.end(), pid)) continue;
-          sys::PidfdSendSignal(pidfd->get(), SIGKILL).IgnoreError();
-        }
-        if (killed.size() < 512) killed.push_back(std::move(*pidfd));
-      }
-    }
-    if (freezer) {
+    StatusOr<std::vector<UniqueFd>> killed = KillListed(dir);
+    if (freeze) {
       Status thawed = ThawV1(dir);
       if (Gone(thawed)) return absl::OkStatus();
       RETURN_IF_ERROR(thawed);
     }
-    RETURN_IF_ERROR(pids.status());
-    if (pids->empty()) return absl::OkStatus();
-    for (const UniqueFd& pidfd : killed) {
+    RETURN_IF_ERROR(killed.status());
+    // What somebody else froze dies when the next round thaws it.
+    const absl::Time until = freeze ? deadline : std::min(deadline, now + absl::Milliseconds(50));
+    for (const UniqueFd& pidfd : *killed) {
       pollfd entry = {pidfd.get(), POLLIN, 0};
-      while (poll(&entry, 1, MillisecondsUntil(deadline)) < 0 && errno == EINTR) {
+      while (poll(&entry, 1, MillisecondsUntil(until)) < 0 && errno == EINTR) {
       }
     }
     if (absl::Now() >= deadline) {
       return absl::DeadlineExceededError(
-          absl::StrCat("kill cgroup ", dir, ": ", pids->size(), " processes left"));
+          absl::StrCat("kill cgroup ", dir, ": ", pids.size(), " processes left"));
     }
   }
 }

@@ -190,6 +190,24 @@ TEST_F(CgroupRootTest, KillsEverythingAndEveryFork) {
   children_.clear();
 }
 
+TEST_F(CgroupRootTest, KillsWhatSomebodyElseFroze) {
+  pid_t pid = Join(*cgroup_, 3);
+  ASSERT_OK(cgroup_->Freeze());
+  ASSERT_OK(cgroup_->Kill());
+  EXPECT_TRUE(cgroup_->Pids()->empty());
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(WTERMSIG(status), SIGKILL);
+  children_.clear();
+}
+
+TEST_F(CgroupRootTest, KillsMoreThanOneBatch) {
+  Join(*cgroup_, 700);
+  EXPECT_EQ(cgroup_->Pids()->size(), 701u);
+  ASSERT_OK(cgroup_->Kill());
+  EXPECT_TRUE(cgroup_->Pids()->empty());
+}
+
 TEST_F(CgroupRootTest, FreezesAndThaws) {
   pid_t pid = Join(*cgroup_);
   ASSERT_OK(cgroup_->Freeze());
