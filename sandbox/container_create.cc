@@ -155,6 +155,7 @@ Status ManagerImpl::BuildRecordSpec(const PodRecord& pod, const images::Image& i
   input.pod = &pod.config;
   input.container = &record->config;
   input.image = &image.config;
+  ASSIGN_OR_RETURN(input.handler, HandlerOf(pod));
   input.hostname = pod.config.hostname.empty() ? pod.id.substr(0, 12) : pod.config.hostname;
   input.user = record->user;
   input.home = user.home;
@@ -166,7 +167,7 @@ Status ManagerImpl::BuildRecordSpec(const PodRecord& pod, const images::Image& i
     absl::MutexLock lock(&live->state);
     input.netns_path = live->netns_path;
   }
-  if (security.privileged) {
+  if (security.privileged && !input.handler->privileged_without_host_devices) {
     ASSIGN_OR_RETURN(input.devices, AllHostDevices());
   } else {
     ASSIGN_OR_RETURN(input.devices, FindDevices(record->config.devices));
@@ -174,7 +175,7 @@ Status ManagerImpl::BuildRecordSpec(const PodRecord& pod, const images::Image& i
   ASSIGN_OR_RETURN(runtime::spec::Spec spec, BuildSpec(input));
   record->spec_json = runtime::spec::ToJson(spec);
   // Seccomp is read anew at each use; a bad profile must show now.
-  return AttachSeccomp(record->config, &spec);
+  return AttachSeccomp(record->config, *input.handler, &spec);
 }
 
 StatusOr<uint32_t> ManagerImpl::FreeSlot(const std::string& pod_id) const {
@@ -196,7 +197,12 @@ StatusOr<runtime::ContainerSetup> ManagerImpl::SetupOf(const ContainerRecord& re
   setup.container_id = record.id;
   setup.slot = record.slot;
   ASSIGN_OR_RETURN(setup.spec, runtime::spec::Parse(record.spec_json));
-  RETURN_IF_ERROR(AttachSeccomp(record.config, &setup.spec));
+  Store::Pod pod = store_->GetPod(record.pod_id);
+  if (pod != nullptr) {
+    ASSIGN_OR_RETURN(const Handler* handler, HandlerOf(*pod));
+    RETURN_IF_ERROR(AttachSeccomp(record.config, *handler, &setup.spec));
+    setup.cgroup_parent = pod->config.cgroup_parent;
+  }
   const NamespaceOptions& options = record.config.security.namespaces;
   setup.pid_mode = static_cast<runtime::PidMode>(0);
   switch (options.pid) {
@@ -215,8 +221,6 @@ StatusOr<runtime::ContainerSetup> ManagerImpl::SetupOf(const ContainerRecord& re
       break;
   }
   setup.rootfs = std::move(rootfs);
-  Store::Pod pod = store_->GetPod(record.pod_id);
-  if (pod != nullptr) setup.cgroup_parent = pod->config.cgroup_parent;
   setup.log_path = record.log_path;
   setup.open_stdin = record.config.stdin_open;
   setup.host_ipc = options.ipc == NamespaceMode::kNode;

@@ -49,6 +49,15 @@ Status ManagerImpl::Mutate(const std::string& container_id,
   return stored;
 }
 
+StatusOr<const Handler*> ManagerImpl::HandlerOf(const PodRecord& pod) const {
+  const Handler* handler = options_.handlers.Find(pod.handler);
+  if (handler == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat("pod sandbox ", pod.id, ": its handler \"",
+                                                      pod.handler, "\" is no longer configured"));
+  }
+  return handler;
+}
+
 std::string ManagerImpl::PodDir(const std::string& pod_id) const {
   return absl::StrCat(options_.root, "/pods/", pod_id);
 }

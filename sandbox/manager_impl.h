@@ -96,6 +96,8 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   Status RecoverContainer(const ContainerRecord& record);
   Status FinishHalfDone();
 
+  // FailedPrecondition if the configuration has lost the pod's handler since the pod was made.
+  StatusOr<const Handler*> HandlerOf(const PodRecord& pod) const;
   // Loads, changes and stores a record, atomically.
   Status Mutate(const std::string& container_id,
                 const std::function<void(ContainerRecord&)>& change) const;

@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <sys/utsname.h>
 
-#include <algorithm>
-
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -88,7 +86,7 @@ std::vector<network::PortMapping> NetworkMappings(const std::vector<PortMapping>
   return out;
 }
 
-runtime::PodSetup SetupOfPod(const PodRecord& record) {
+runtime::PodSetup SetupOfPod(const PodRecord& record, const Handler& handler) {
   const PodConfig& config = record.config;
   const NamespaceOptions& options = config.security.namespaces;
   runtime::PodSetup setup;
@@ -98,6 +96,7 @@ runtime::PodSetup SetupOfPod(const PodRecord& record) {
   setup.shared_pid = options.pid == NamespaceMode::kPod;
   setup.cgroup_parent = config.cgroup_parent;
   setup.sysctls = config.sysctls;
+  for (const auto& [name, value] : handler.sysctls) setup.sysctls.try_emplace(name, value);
   if (setup.own_network) {
     setup.hostname = config.hostname.empty() ? record.id.substr(0, 12) : config.hostname;
     for (auto [name, value] : kDefaultSysctls) setup.sysctls.try_emplace(name, value);
@@ -116,9 +115,7 @@ Status ManagerImpl::ValidatePod(const PodConfig& config, const std::string& hand
       return absl::InvalidArgumentError(absl::StrCat("config.metadata.", field, ": empty"));
     }
   }
-  const auto& aliases = options_.handler_aliases;
-  if (!handler.empty() && handler != options_.default_handler &&
-      std::find(aliases.begin(), aliases.end(), handler) == aliases.end()) {
+  if (options_.handlers.Find(handler) == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat("runtime_handler \"", handler.substr(0, 64), "\": unknown handler"));
   }
@@ -156,7 +153,7 @@ StatusOr<std::string> ManagerImpl::RunPod(const Context& context, const PodConfi
 std::vector<Step> ManagerImpl::PodSteps(PodRecord* record) {
   const PodConfig& config = record->config;
   const bool own_network = !HostNetwork(config);
-  const runtime::PodSetup setup = SetupOfPod(*record);
+  const runtime::PodSetup setup = SetupOfPod(*record, *options_.handlers.Find(record->handler));
   const std::string hostname = own_network ? setup.hostname : HostName();
   return {
       {"pod-record", [=, this] { return store_->Put(*record); },

@@ -13,6 +13,7 @@
 #include "base/context.h"
 #include "base/database.h"
 #include "base/status.h"
+#include "sandbox/handler.h"
 #include "sandbox/types.h"
 
 namespace berth::images {
@@ -78,8 +79,7 @@ struct Options {
   std::string root;   // persistent data
   std::string state;  // cleared by a reboot; 0700
   std::string instance = "berth";
-  std::string default_handler = "berth";
-  std::vector<std::string> handler_aliases = {"runc", "crun"};
+  Handlers handlers;
 };
 
 // The parts a service needs; all outlive it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sandbox/spec_builder.h"
 
+#include <algorithm>
 #include <map>
 
 #include "absl/strings/match.h"
@@ -65,6 +66,18 @@ std::map<std::string, std::string> BuildAnnotations(const SpecInput& input) {
     out["io.kubernetes.cri.image-name"] =
         image.user_specified_image.empty() ? image.image : image.user_specified_image;
   }
+  // What an operator lets through may not pose as what stands here already.
+  auto pass = [&out](const StringMap& annotations, const std::vector<std::string>& allowed) {
+    for (const auto& [name, value] : annotations) {
+      if (std::ranges::any_of(allowed, [&name](const std::string& pattern) {
+            return MatchesPattern(pattern, name);
+          })) {
+        out.try_emplace(name, value);
+      }
+    }
+  };
+  pass(input.container->annotations, input.handler->container_annotations);
+  pass(input.pod->annotations, input.handler->pod_annotations);
   return out;
 }
 
@@ -84,7 +97,7 @@ StatusOr<spec::Process> BuildProcess(const SpecInput& input) {
                 : !input.image->working_dir.empty() ? input.image->working_dir
                                                     : "/";
   if (!process.cwd.starts_with("/")) process.cwd = "/" + process.cwd;
-  ASSIGN_OR_RETURN(process.capabilities, BuildCapabilities(security));
+  ASSIGN_OR_RETURN(process.capabilities, BuildCapabilities(security, *input.handler));
   ASSIGN_OR_RETURN(process.apparmor_profile, BuildApparmorProfile(security));
   process.no_new_privileges = security.no_new_privs;
   process.oom_score_adj = static_cast<int32_t>(config.resources.oom_score_adj);

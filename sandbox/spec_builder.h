@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "images/images.h"
 #include "runtime/spec/spec.h"
+#include "sandbox/handler.h"
 #include "sandbox/types.h"
 
 namespace berth::sandbox {
@@ -30,10 +31,11 @@ struct SpecInput {
   const PodConfig* pod = nullptr;
   const ContainerConfig* container = nullptr;
   const images::ImageConfig* image = nullptr;
-  std::string hostname;  // for $HOSTNAME
-  ContainerUser user;    // resolved
-  std::string home;      // of that user
-  std::string pod_dir;   // holds resolv.conf, hostname and hosts
+  const Handler* handler = nullptr;  // the pod's
+  std::string hostname;              // for $HOSTNAME
+  ContainerUser user;                // resolved
+  std::string home;                  // of that user
+  std::string pod_dir;               // holds resolv.conf, hostname and hosts
   std::string cgroup_parent;
   std::string netns_path;  // informative; empty: the host's
   // The devices that the request names, looked up on the host, in its order, with the permissions
@@ -46,7 +48,8 @@ StatusOr<runtime::spec::Spec> BuildSpec(const SpecInput& input);
 
 // The seccomp section that the configuration asks for, read again at each use, so that records
 // stay small. NotFound or InvalidArgument for a bad localhost profile.
-Status AttachSeccomp(const ContainerConfig& config, runtime::spec::Spec* spec);
+Status AttachSeccomp(const ContainerConfig& config, const Handler& handler,
+                     runtime::spec::Spec* spec);
 
 // --- parts, each tested by itself
 
@@ -55,7 +58,8 @@ StatusOr<std::vector<std::string>> BuildArgs(const ContainerConfig& config,
                                              const images::ImageConfig& image);
 std::vector<std::string> BuildEnv(const SpecInput& input);
 StatusOr<std::vector<runtime::spec::Mount>> BuildMounts(const SpecInput& input);
-StatusOr<runtime::spec::Capabilities> BuildCapabilities(const ContainerSecurity& security);
+StatusOr<runtime::spec::Capabilities> BuildCapabilities(const ContainerSecurity& security,
+                                                        const Handler& handler);
 // The name of a loaded profile, or empty. InvalidArgument if one is asked for and there is no
 // AppArmor. RuntimeDefault is not confined by a profile of our own yet.
 StatusOr<std::string> BuildApparmorProfile(const ContainerSecurity& security);

@@ -25,6 +25,7 @@ class SpecBuilderTest : public testing::Test {
     input_.pod = &pod_;
     input_.container = &container_;
     input_.image = &image_;
+    input_.handler = &handler_;
     input_.hostname = "web";
     input_.pod_dir = "/var/lib/berth/pods/p";
     input_.cgroup_parent = "/kubepods/pod1";
@@ -33,6 +34,7 @@ class SpecBuilderTest : public testing::Test {
   PodConfig pod_;
   ContainerConfig container_;
   images::ImageConfig image_;
+  Handler handler_{.name = "berth"};
   SpecInput input_;
 };
 
@@ -47,6 +49,24 @@ TEST_F(SpecBuilderTest, CommandReplacesEntrypointAndArgsReplaceCmd) {
   container_.command.clear();
   EXPECT_THAT(BuildArgs(container_, images::ImageConfig()),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("command: empty")));
+}
+
+TEST_F(SpecBuilderTest, HandlerFillsWhatTheConfigurationLeavesOpen) {
+  container_.annotations = {{"io.example.a", "1"}, {"secret", "2"}};
+  pod_.annotations = {{"io.example.a", "pod"}, {"io.kubernetes.cri.sandbox-id", "forged"}};
+  handler_.capabilities = {{"CHOWN"}};
+  handler_.container_annotations = {"io.example.*"};
+  handler_.pod_annotations = {"*"};
+  handler_.cgroup_writable = true;
+  ASSERT_OK_AND_ASSIGN(const runtime::spec::Spec built, BuildSpec(input_));
+  EXPECT_THAT(built.process->capabilities->bounding, ElementsAre("CAP_CHOWN"));
+  EXPECT_EQ(built.annotations.at("io.example.a"), "1");
+  EXPECT_FALSE(built.annotations.contains("secret"));
+  EXPECT_EQ(built.annotations.at("io.kubernetes.cri.sandbox-id"), input_.pod_id);
+  for (const runtime::spec::Mount& mount : built.mounts) {
+    if (mount.destination != "/sys/fs/cgroup") continue;
+    EXPECT_THAT(mount.options, testing::Contains("rw"));
+  }
 }
 
 TEST_F(SpecBuilderTest, LaterEnvironmentEntriesWin) {

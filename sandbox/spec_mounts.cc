@@ -108,7 +108,12 @@ StatusOr<std::vector<spec::Mount>> BuildMounts(const SpecInput& input) {
        {}},
       {"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}, {}, {}},
       {"/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", rw}, {}, {}},
-      {"/sys/fs/cgroup", "cgroup", "cgroup", {"nosuid", "noexec", "nodev", "relatime", rw}, {}, {}},
+      {"/sys/fs/cgroup",
+       "cgroup",
+       "cgroup",
+       {"nosuid", "noexec", "nodev", "relatime", input.handler->cgroup_writable ? "rw" : rw},
+       {},
+       {}},
   };
   std::vector<spec::Mount> volumes;
   for (size_t i = 0; i < input.container->mounts.size(); ++i) {

@@ -33,9 +33,11 @@ uint64_t BoundingOf(const runtime::spec::Spec& spec) {
 
 }  // namespace
 
-StatusOr<runtime::spec::Capabilities> BuildCapabilities(const ContainerSecurity& security) {
+StatusOr<runtime::spec::Capabilities> BuildCapabilities(const ContainerSecurity& security,
+                                                        const Handler& handler) {
   runtime::CapabilityRequest request;
   request.privileged = security.privileged;
+  ASSIGN_OR_RETURN(request.base, BaseCapabilities(handler));
   request.add = security.capabilities.add;
   request.drop = security.capabilities.drop;
   request.add_ambient = security.capabilities.add_ambient;
@@ -68,7 +70,17 @@ StatusOr<std::string> BuildApparmorProfile(const ContainerSecurity& security) {
   return name;
 }
 
-Status AttachSeccomp(const ContainerConfig& config, runtime::spec::Spec* spec) {
+// RuntimeDefault, as the handler has it.
+StatusOr<runtime::spec::Seccomp> DefaultProfile(const Handler& handler, uint64_t bounding) {
+  if (handler.seccomp_profile.empty()) return runtime::DefaultSeccompProfile(bounding);
+  StatusOr<runtime::spec::Seccomp> loaded =
+      runtime::LoadSeccompProfile(handler.seccomp_profile, bounding);
+  if (loaded.ok()) return loaded;
+  return Annotate(loaded.status(), absl::StrCat("handlers.", handler.name, ".seccomp_profile"));
+}
+
+Status AttachSeccomp(const ContainerConfig& config, const Handler& handler,
+                     runtime::spec::Spec* spec) {
   const ContainerSecurity& security = config.security;
   if (security.privileged) return absl::OkStatus();
   std::optional<SecurityProfile> profile = security.seccomp;
@@ -79,9 +91,10 @@ Status AttachSeccomp(const ContainerConfig& config, runtime::spec::Spec* spec) {
   switch (profile->type) {
     case ProfileType::kUnconfined:
       return absl::OkStatus();
-    case ProfileType::kRuntimeDefault:
-      spec->linux.seccomp = runtime::DefaultSeccompProfile(BoundingOf(*spec));
+    case ProfileType::kRuntimeDefault: {
+      ASSIGN_OR_RETURN(spec->linux.seccomp, DefaultProfile(handler, BoundingOf(*spec)));
       return absl::OkStatus();
+    }
     case ProfileType::kLocalhost: {
       auto loaded = runtime::LoadSeccompProfile(profile->localhost_ref, BoundingOf(*spec));
       if (!loaded.ok()) {

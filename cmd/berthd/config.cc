@@ -3,9 +3,6 @@
 
 #include <dirent.h>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <memory>
@@ -15,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cmd/berthd/config_keys.h"
+#include "cmd/berthd/handler_keys.h"
 
 namespace berth::daemon {
 namespace {
@@ -98,6 +96,11 @@ Status ReadTable(const std::string& file, const toml::table& table, std::string_
     const std::string full = table_name.empty()
                                  ? std::string(text)
                                  : absl::StrCat(std::string(table_name), ".", std::string(text));
+    if (table_name.empty() && text == "handlers") {
+      const HandlerProblem problem = ReadHandlers(node, &config->handlers);
+      if (!problem.what.empty()) return ErrorAt(file, problem.place, problem.what);
+      continue;
+    }
     const auto keys = ConfigKeys();
     if (table_name.empty() && std::ranges::any_of(keys, [text](const ConfigKey& key) {
           return !key.table.empty() && key.table == text;
@@ -188,6 +191,21 @@ StatusOr<Config> LoadConfig(const std::string& path, bool must_exist) {
   return config;
 }
 
+StatusOr<sandbox::Handlers> HandlersOf(const Config& config) {
+  std::vector<sandbox::Handler> handlers = config.handlers;
+  if (std::ranges::find(handlers, "berth", &sandbox::Handler::name) == handlers.end()) {
+    handlers.insert(handlers.begin(), sandbox::Handler{.name = "berth"});
+  }
+  const auto standard =
+      std::ranges::find(handlers, config.default_handler, &sandbox::Handler::name);
+  if (standard == handlers.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("default_handler: there is no [handlers.", config.default_handler, "]"));
+  }
+  std::rotate(handlers.begin(), standard, standard + 1);
+  return sandbox::Handlers::Create(std::move(handlers));
+}
+
 std::string ConfigToml(const Config& config) {
   std::string text;
   std::string_view table;
@@ -202,6 +220,7 @@ std::string ConfigToml(const Config& config) {
     absl::StrAppend(&text, std::string(key.name), " = ", std::visit(TomlWriter{config}, key.member),
                     "\n");
   }
+  absl::StrAppend(&text, HandlersToml(config.handlers));
   return text;
 }
 
@@ -210,6 +229,7 @@ std::string ConfigJson(const Config& config) {
   for (const ConfigKey& key : ConfigKeys()) {
     object[NameOf(key)] = std::visit(JsonWriter{config}, key.member);
   }
+  object["handlers"] = HandlersJson(config.handlers);
   object["sandboxImage"] = config.sandbox_image;
   return json::Serialize(object);
 }

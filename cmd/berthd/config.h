@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "sandbox/handler.h"
 
 namespace berth::daemon {
 
@@ -38,12 +39,19 @@ struct Config {
   int64_t stop_threads = 128;
   int64_t pull_threads = 4;
   int64_t max_queued = 1024;
+
+  std::string default_handler = "berth";
+  std::vector<sandbox::Handler> handlers;  // the tables of the file
 };
 
 // Reads `path`, then `path`.d/*.toml in lexical order, each key replacing what came before. A
 // missing file is the defaults unless `must_exist`. InvalidArgument "<file>:<line>: ..." for what
 // is wrong inside, NotFound for a file that must exist.
 StatusOr<Config> LoadConfig(const std::string& path, bool must_exist);
+
+// The handlers that the configuration describes: those of its tables and "berth". InvalidArgument
+// for a default handler that does not exist and what sandbox::Handlers refuses.
+StatusOr<sandbox::Handlers> HandlersOf(const Config& config);
 
 // The configuration as TOML, each key with its comment.
 std::string ConfigToml(const Config& config);

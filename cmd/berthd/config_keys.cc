@@ -9,6 +9,9 @@ const ConfigKey kKeys[] = {
      "Bridge, nft table and cgroup root are named after it, so that several daemons can run side\n"
      "by side: a lower-case letter, then up to nine lower-case letters or digits."},
 
+    {"", "default_handler", &Config::default_handler,
+     "The runtime handler of pods that name none."},
+
     {"log", "level", &Config::log_level, "debug, info, warning or error.", 0, 0,
      "debug|info|warning|error"},
     {"log", "format", &Config::log_format, "text, or json for one object per line.", 0, 0,

@@ -61,6 +61,49 @@ TEST_F(ConfigTest, DefaultTextIsReadBackAsTheDefaults) {
   EXPECT_THAT(ConfigToml(config), AllOf(HasSubstr("[network]\n"), HasSubstr("\nmtu = 0\n")));
 }
 
+TEST_F(ConfigTest, HandlersAreReadMergedAndWrittenBack) {
+  Write(
+      "default_handler = 'hardened'\n"
+      "[handlers.hardened]\ncapabilities = []\nsysctls = { 'net.core.somaxconn' = '9' }\n"
+      "pod_annotations = ['a.*']\nprivileged_without_host_devices = true\n");
+  WriteDropIn("1.toml", "[handlers.hardened]\ncgroup_writable = true\n[handlers.plain]\n");
+  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(path_, true));
+  ASSERT_EQ(config.handlers.size(), 2u);
+  const sandbox::Handler& hardened = config.handlers[0];
+  EXPECT_EQ(hardened.name, "hardened");
+  EXPECT_TRUE(hardened.capabilities.has_value() && hardened.capabilities->empty());
+  EXPECT_EQ(hardened.sysctls.at("net.core.somaxconn"), "9");
+  EXPECT_THAT(hardened.pod_annotations, ElementsAre("a.*"));
+  EXPECT_TRUE(hardened.privileged_without_host_devices && hardened.cgroup_writable);
+  ASSERT_OK_AND_ASSIGN(const sandbox::Handlers handlers, HandlersOf(config));
+  EXPECT_EQ(handlers.standard().name, "hardened");
+  EXPECT_THAT(handlers.OtherNames(), ElementsAre("berth", "plain", "runc", "crun"));
+
+  const std::string text = ConfigToml(config);
+  std::filesystem::remove_all(path_ + ".d");
+  Write(text);
+  ASSERT_OK_AND_ASSIGN(const Config again, LoadConfig(path_, true));
+  EXPECT_EQ(ConfigToml(again), text);
+  EXPECT_THAT(ConfigJson(again), HasSubstr("\"capabilities\":[]"));
+}
+
+TEST_F(ConfigTest, WrongHandlersAreNamedWithTheirLine) {
+  Write("[handlers.a]\nsecomp = 'x'\n");
+  EXPECT_THAT(LoadConfig(path_, true), StatusIs(absl::StatusCode::kInvalidArgument,
+                                                path_ + ":2: handlers.a.secomp: unknown key"));
+  Write("[handlers.a]\n\nsysctls = { x = 1 }\n");
+  EXPECT_THAT(LoadConfig(path_, true),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       path_ + ":3: handlers.a.sysctls: must be a table of strings"));
+  Write("[handlers]\na = 1\n");
+  EXPECT_THAT(LoadConfig(path_, true), StatusIs(absl::StatusCode::kInvalidArgument,
+                                                path_ + ":2: handlers.a: must be a table"));
+  Write("default_handler = 'kata'\n");
+  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(path_, true));
+  EXPECT_THAT(HandlersOf(config),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no [handlers.kata]")));
+}
+
 TEST_F(ConfigTest, EveryKindOfValueIsRead) {
   Write(
       "instance = 'b2'\n"

@@ -75,6 +75,7 @@ class Parts {
   cri::Server* server() { return server_.get(); }
 
  private:
+  sandbox::Handlers handlers_;
   UniqueFd lock_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<network::Network> network_;
@@ -86,6 +87,7 @@ class Parts {
 };
 
 Status Parts::Open(const Options& options, const Config& config) {
+  ASSIGN_OR_RETURN(handlers_, HandlersOf(config));
   const std::string storage = options.root + "/images";
   const std::string runtime_state = options.state + "/runtime";
   RETURN_IF_ERROR(MakeDirs(options.root, kRootMode));
@@ -117,6 +119,7 @@ Status Parts::Open(const Options& options, const Config& config) {
   pods.root = options.root;
   pods.state = options.state;
   pods.instance = config.instance;
+  pods.handlers = handlers_;
   ASSIGN_OR_RETURN(
       manager_, sandbox::Manager::Create(pods, {database_.get(), images_.get(), network_.get()}));
 
@@ -130,11 +133,10 @@ Status Parts::Open(const Options& options, const Config& config) {
 }
 
 Status Parts::Serve(const Options& options, const Config& config) {
-  const sandbox::Options defaults;
   cri::ServerOptions server;
   server.node.version = BERTH_VERSION;
-  server.node.default_handler = defaults.default_handler;
-  server.node.handler_aliases = defaults.handler_aliases;
+  server.node.default_handler = handlers_.standard().name;
+  server.node.handler_aliases = handlers_.OtherNames();
   server.node.systemd_cgroup_driver = systemd_;
   server.node.mount_options = true;
   server.node.config_json = ConfigJson(config);

@@ -41,6 +41,7 @@ int Main(int argc, char** argv) {
   if (!config.ok()) return Fail(config.status());
   switch (options.command) {
     case Command::kConfigCheck:
+      if (const Status status = HandlersOf(*config).status(); !status.ok()) return Fail(status);
       std::printf("%s: OK\n", options.config.c_str());
       return 0;
     case Command::kConfigDump:
