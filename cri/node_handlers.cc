@@ -40,6 +40,7 @@ StatusOr<v1::StatusResponse> NodeHandlers::Status(const Context&,
   AddHandler(info_.default_handler, &response);
   for (const std::string& alias : info_.handler_aliases) AddHandler(alias, &response);
   response.mutable_features()->set_supplemental_groups_policy(true);
+  response.mutable_features()->set_user_namespaces_host_network(info_.user_namespaces);
   response.mutable_features()->set_mount_options(info_.mount_options);
   if (request.verbose()) (*response.mutable_info())["config"] = info_.config_json;
   return response;

@@ -28,9 +28,12 @@ Status CheckRealDirectory(int root, const std::string& path, const std::string& 
 }  // namespace
 
 StatusOr<ContainerSources> ContainerSources::Open(const ContainerSetup& setup,
-                                                  const MountVault& vault) {
+                                                  const MountVault& vault, int user_namespace) {
   ContainerSources sources;
-  ASSIGN_OR_RETURN(sources.root_, MountRootfs(setup.rootfs));
+  const spec::Linux& os = setup.spec.linux;
+  const UserNamespaceFd user = {user_namespace, spec::HostId(os.uid_mappings, 0),
+                                spec::HostId(os.gid_mappings, 0)};
+  ASSIGN_OR_RETURN(sources.root_, MountRootfs(setup.rootfs, OverlayMethod::kBest, user));
   std::vector<UniqueFd> fds;
   MountOptions dev_options;
   dev_options.data = {"mode=755", "size=65536k"};
@@ -41,7 +44,7 @@ StatusOr<ContainerSources> ContainerSources::Open(const ContainerSetup& setup,
     ASSIGN_OR_RETURN(std::string path, CleanDestination(mount.destination));
     Role role;
     if (options.bind) {
-      ASSIGN_OR_RETURN(BindSource source, OpenBindSource(mount, options));
+      ASSIGN_OR_RETURN(BindSource source, OpenBindSource(mount, options, user_namespace));
       role = {.opened = true, .directory = source.directory};
       fds.push_back(std::move(source.mount));
       // A host's /dev instead of ours.
@@ -59,8 +62,10 @@ StatusOr<ContainerSources> ContainerSources::Open(const ContainerSetup& setup,
     sources.mounts_.push_back(role);
   }
   if (sources.has_dev_) {
+    const DevOwner owner = {user.root_uid, user.root_gid};
     const bool console = setup.spec.process.has_value() && setup.spec.process->terminal;
-    ASSIGN_OR_RETURN(UniqueFd dev, MakeDevTree(setup.spec.linux.devices, console, dev_options));
+    ASSIGN_OR_RETURN(UniqueFd dev,
+                     MakeDevTree(setup.spec.linux.devices, console, dev_options, owner));
     fds.push_back(std::move(dev));
   }
   ASSIGN_OR_RETURN(UniqueFd dev_null, NewDevNull());

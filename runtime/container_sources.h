@@ -18,7 +18,9 @@ namespace berth::runtime {
 class ContainerSources {
  public:
   // Codes and messages tell the mount or path. `vault` holds the pod's shared memory.
-  static StatusOr<ContainerSources> Open(const ContainerSetup& setup, const MountVault& vault);
+  // `user_namespace` is the pod's, or -1.
+  static StatusOr<ContainerSources> Open(const ContainerSetup& setup, const MountVault& vault,
+                                         int user_namespace);
 
   // The detached root; owned by this object.
   int root() const { return root_.get(); }

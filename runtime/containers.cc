@@ -29,6 +29,14 @@ Status CheckSetup(const ContainerSetup& setup) {
   RETURN_IF_ERROR(CheckSupported(setup.spec));
   RETURN_IF_ERROR(spec::Validate(setup.spec));
   if (!setup.spec.process.has_value()) return absl::InvalidArgumentError("process: missing");
+  for (const spec::Mount& mount : setup.spec.mounts) {
+    if (mount.uid_mappings.empty()) continue;
+    if (mount.uid_mappings != setup.spec.linux.uid_mappings ||
+        mount.gid_mappings != setup.spec.linux.gid_mappings) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("mount ", mount.destination, ": its ID mappings are not the container's"));
+    }
+  }
   return CheckProcMounts(setup.spec);
 }
 
@@ -76,13 +84,15 @@ void RuntimeImpl::Forget(const Entry& entry) {
 Status RuntimeImpl::CreateContainer(const Context& context, const ContainerSetup& setup) {
   RETURN_IF_ERROR(CheckSetup(setup));
   RETURN_IF_ERROR(context.Check());
-  RETURN_IF_ERROR(Pod(setup.pod_id).status());
+  ASSIGN_OR_RETURN(std::shared_ptr<PodHandle> pod, Pod(setup.pod_id));
+  ASSIGN_OR_RETURN(int user_namespace, UserNamespace(setup, *pod));
   auto entry = std::make_shared<ContainerEntry>(setup, listener_);
   RETURN_IF_ERROR(Insert(entry));
   Undo undo;
   undo.Add([&] { Forget(entry); });
   RETURN_IF_ERROR(entry->Security(compiler_).status());
-  ASSIGN_OR_RETURN(ContainerSources sources, ContainerSources::Open(setup, *vault_));
+  ASSIGN_OR_RETURN(ContainerSources sources,
+                   ContainerSources::Open(setup, *vault_, user_namespace));
   entry->SetSources(std::move(sources));
   ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Create(setup.cgroup_parent, setup.container_id));
   undo.Add([cgroup] { cgroup.Remove().IgnoreError(); });

@@ -16,6 +16,7 @@ constexpr int kSlotTries = 8;
 
 uint64_t JoinedNamespaces(const ContainerSetup& setup, const PodNamespaces& pod) {
   uint64_t flags = CLONE_NEWNS;
+  if (pod.user.ok()) flags |= CLONE_NEWUSER;
   if (pod.net.ok()) flags |= CLONE_NEWNET;
   if (pod.ipc.ok()) flags |= CLONE_NEWIPC;
   if (pod.uts.ok()) flags |= CLONE_NEWUTS;
@@ -62,6 +63,8 @@ StatusOr<std::unique_ptr<Exec>> RuntimeImpl::StartExec(const Context& context,
   input.resolved = security->resolved;
   input.container_pidfd = pidfd->get();
   input.namespaces = JoinedNamespaces(setup, pod->namespaces());
+  input.user_namespace = pod->namespaces().user.ok();
+  input.host_root = spec::HostId(setup.spec.linux.uid_mappings, 0);
   input.stdio[0] = request.stdin_fd.ok() ? request.stdin_fd.get() : wire::kNoFd;
   input.stdio[1] = request.stdout_fd.ok() ? request.stdout_fd.get() : wire::kNoFd;
   input.stdio[2] = request.stderr_fd.ok() ? request.stderr_fd.get() : wire::kNoFd;

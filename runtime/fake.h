@@ -84,6 +84,7 @@ class FakeRuntime : public Runtime {
                          const spec::Resources& resources) override;
   Status ReopenLog(const std::string& container_id) override;
   StatusOr<std::unique_ptr<Exec>> StartExec(const Context& context, ExecRequest request) override;
+  Status ProbeUserNamespaces(const std::string&) override { return absl::OkStatus(); }
   Status Keep(const std::string& name, const std::vector<int>& fds) override;
   StatusOr<std::vector<UniqueFd>> Fetch(const std::string& name) override;
 

@@ -2,6 +2,7 @@
 #include <linux/mount.h>
 #include <linux/sched.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/id.h"
@@ -9,6 +10,7 @@
 #include "base/sys.h"
 #include "base/undo.h"
 #include "runtime/mount/detached.h"
+#include "runtime/mount/idmap.h"
 #include "runtime/netns_link.h"
 #include "runtime/plan/pod_plan.h"
 #include "runtime/runtime_impl.h"
@@ -20,8 +22,8 @@ Status CheckSetup(const PodSetup& setup) {
   if (!IsId(setup.pod_id)) {
     return absl::InvalidArgumentError(absl::StrCat("pod id ", setup.pod_id, ": not an ID"));
   }
-  if (!setup.uid_mappings.empty() || !setup.gid_mappings.empty()) {
-    return absl::UnimplementedError("user namespaces are not supported");
+  if (setup.uid_mappings.empty() != setup.gid_mappings.empty()) {
+    return absl::InvalidArgumentError("user namespace: only one of uid and gid mappings");
   }
   return CheckPodSysctls(setup.sysctls, setup.own_network, setup.own_ipc);
 }
@@ -32,7 +34,36 @@ uint64_t CloneFlags(const PodSetup& setup) {
   if (setup.own_ipc) flags |= CLONE_NEWIPC;
   if (!setup.hostname.empty()) flags |= CLONE_NEWUTS;
   if (setup.shared_pid) flags |= CLONE_NEWPID;
+  if (!setup.uid_mappings.empty()) flags |= CLONE_NEWUSER;
   return flags;
+}
+
+std::string MapText(const std::vector<IdMapping>& mappings) {
+  std::string text;
+  for (const IdMapping& mapping : mappings) {
+    absl::StrAppend(&text, mapping.container_id, " ", mapping.host_id, " ", mapping.length, "\n");
+  }
+  return text;
+}
+
+uint32_t HostRoot(const std::vector<IdMapping>& mappings) {
+  for (const IdMapping& mapping : mappings) {
+    if (mapping.container_id == 0) return mapping.host_id;
+  }
+  return 0;
+}
+
+// The last ID that both maps have, if they have nobody's at all.
+uint32_t PauseUser(const PodSetup& setup) {
+  uint32_t user = PodPlanInput().pause_user;
+  for (const auto* mappings : {&setup.uid_mappings, &setup.gid_mappings}) {
+    for (const IdMapping& mapping : *mappings) {
+      if (mapping.container_id == 0 && mapping.length > 0) {
+        user = std::min(user, mapping.length - 1);
+      }
+    }
+  }
+  return user;
 }
 
 }  // namespace
@@ -44,16 +75,20 @@ StatusOr<PodInfo> RuntimeImpl::CreatePod(const Context& context, const PodSetup&
   if (pods_.Find(setup.pod_id) != nullptr) return OpenPod(setup.pod_id);
   Undo undo;
   if (setup.own_ipc) {
-    RETURN_IF_ERROR(vault_->EnsureTmpfs(setup.pod_id, setup.shm_bytes));
+    RETURN_IF_ERROR(vault_->EnsureTmpfs(setup.pod_id, setup.shm_bytes, HostRoot(setup.uid_mappings),
+                                        HostRoot(setup.gid_mappings)));
     undo.Add([&] { vault_->Remove(setup.pod_id).IgnoreError(); });
   }
 
   PodPlanInput input;
   input.clone_flags = CloneFlags(setup);
   input.hostname = setup.hostname;
+  input.pause_user = PauseUser(setup);
   input.sysctls = setup.sysctls;
   PodRequest request;
   request.pod_id = setup.pod_id;
+  request.uid_map = MapText(setup.uid_mappings);
+  request.gid_map = MapText(setup.gid_mappings);
   std::vector<UniqueFd> tasks;
   UniqueFd pause_root;
   std::optional<Cgroup> pause_cgroup;
@@ -116,6 +151,23 @@ StatusOr<std::shared_ptr<PodHandle>> RuntimeImpl::Pod(const std::string& pod_id)
   auto pod = pods_.Find(pod_id);
   if (pod == nullptr) return absl::NotFoundError(absl::StrCat("pod ", pod_id, ": not open"));
   return pod;
+}
+
+Status RuntimeImpl::ProbeUserNamespaces(const std::string& store) {
+  constexpr uint32_t kAnyHostId = 100000;
+  PodPlanInput input;
+  input.clone_flags = CLONE_NEWUSER;
+  ASSIGN_OR_RETURN(Plan plan, BuildPodPlan(input));
+  PodRequest request;
+  request.pod_id = NewId();
+  request.plan = std::move(plan.bytes);
+  request.clone_flags = input.clone_flags;
+  request.uid_map = request.gid_map = MapText({{0, kAnyHostId, 1}});
+  StatusOr<PodNamespaces> probe = supervisor_->CreatePod(Context(), request);
+  if (!probe.ok()) return Annotate(probe.status(), "make a user namespace");
+  Status status = ProbeIdmap(store, probe->user.get());
+  status.Update(supervisor_->DestroyPod(request.pod_id));
+  return status;
 }
 
 Status RuntimeImpl::DestroyPod(const std::string& pod_id, const std::string& cgroup_parent) {

@@ -178,6 +178,10 @@ class Runtime {
   virtual StatusOr<std::unique_ptr<Exec>> StartExec(const Context& context,
                                                     ExecRequest request) = 0;
 
+  // OK if pods can have user namespaces whose containers see files of `store` (where images lie)
+  // and of a tmpfs (where secrets lie) with mapped owners; else why not.
+  virtual Status ProbeUserNamespaces(const std::string& store) = 0;
+
   // --- keeper: descriptors that outlive the daemon (its listening socket)
   virtual Status Keep(const std::string& name, const std::vector<int>& fds) = 0;
   virtual StatusOr<std::vector<UniqueFd>> Fetch(const std::string& name) = 0;

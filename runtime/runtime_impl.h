@@ -48,6 +48,7 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
                          const spec::Resources& resources) override;
   Status ReopenLog(const std::string& container_id) override;
   StatusOr<std::unique_ptr<Exec>> StartExec(const Context& context, ExecRequest request) override;
+  Status ProbeUserNamespaces(const std::string& store) override;
   Status Keep(const std::string& name, const std::vector<int>& fds) override;
   StatusOr<std::vector<UniqueFd>> Fetch(const std::string& name) override;
 
@@ -76,6 +77,9 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
   // --- starts.cc
   StatusOr<pid_t> Launch(const Context& context, const Entry& entry, ContainerSources sources);
   Status PassGate(const Context& context, const Entry& entry, const Cgroup& cgroup, pid_t pid);
+  // The pod's user namespace, or -1. FailedPrecondition unless pod and container agree on having
+  // one.
+  StatusOr<int> UserNamespace(const ContainerSetup& setup, const PodHandle& pod) const;
   StatusOr<UniqueFd> PidNamespace(const ContainerSetup& setup, const PodHandle& pod);
 
   // --- execs.cc

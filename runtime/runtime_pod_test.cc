@@ -82,7 +82,7 @@ TEST_F(PodTest, RefusesWhatItMayNotSet) {
   pod.sysctls.clear();
   pod.uid_mappings = {{0, 100000, 65536}};
   EXPECT_THAT(node_->runtime().CreatePod(Context(), pod),
-              StatusIs(absl::StatusCode::kUnimplemented, _));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("only one of")));
   // A value that the kernel refuses is found by the pod's first process; nothing stays.
   pod = node_->NewPod();
   pod.sysctls = {{"net.ipv4.ip_forward", "many"}};

@@ -57,7 +57,9 @@ StatusOr<pid_t> RuntimeImpl::StartContainer(const Context& context,
   StatusOr<pid_t> pid = [&]() -> StatusOr<pid_t> {
     if (!sources.has_value()) {
       // After a restart of the daemon, or a start that failed.
-      ASSIGN_OR_RETURN(sources, ContainerSources::Open(entry->setup(), *vault_));
+      ASSIGN_OR_RETURN(std::shared_ptr<PodHandle> pod, Pod(entry->setup().pod_id));
+      ASSIGN_OR_RETURN(int user_namespace, UserNamespace(entry->setup(), *pod));
+      ASSIGN_OR_RETURN(sources, ContainerSources::Open(entry->setup(), *vault_, user_namespace));
     }
     return Launch(context, entry, *std::move(sources));
   }();
@@ -96,6 +98,17 @@ StatusOr<UniqueFd> RuntimeImpl::PidNamespace(const ContainerSetup& setup, const 
   return absl::InvalidArgumentError("unknown PID mode");
 }
 
+StatusOr<int> RuntimeImpl::UserNamespace(const ContainerSetup& setup, const PodHandle& pod) const {
+  const bool wanted = !setup.spec.linux.uid_mappings.empty();
+  const UniqueFd& user = pod.namespaces().user;
+  if (wanted != user.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("container ", setup.container_id, ": ",
+                     wanted ? "the pod has no user namespace" : "the pod has a user namespace"));
+  }
+  return user.ok() ? user.get() : -1;
+}
+
 StatusOr<pid_t> RuntimeImpl::Launch(const Context& context, const Entry& entry,
                                     ContainerSources sources) {
   const ContainerSetup& setup = entry->setup();
@@ -110,6 +123,7 @@ StatusOr<pid_t> RuntimeImpl::Launch(const Context& context, const Entry& entry,
   input.clone_flags = CLONE_NEWNS;
   if (setup.pid_mode == PidMode::kContainer) input.clone_flags |= CLONE_NEWPID;
   input.gate = cgroup.NeedsManager();
+  ASSIGN_OR_RETURN(input.user_namespace, UserNamespace(setup, *pod));
   input.namespaces = NamespacesOf(pod->namespaces());
   input.root = opened.root;
   input.dev = opened.dev;
@@ -133,6 +147,8 @@ StatusOr<pid_t> RuntimeImpl::Launch(const Context& context, const Entry& entry,
   request.plan = std::move(plan.bytes);
   request.fds = std::move(plan.fds);
   ASSIGN_OR_RETURN(request.join_pid_namespace, PidNamespace(setup, *pod));
+  request.hands_over =
+      input.user_namespace != wire::kNoFd && (input.clone_flags & CLONE_NEWPID) != 0;
   request.terminal = setup.spec.process->terminal;
   request.open_stdin = setup.open_stdin;
   request.stdout_stream = request.stderr_stream = Stream::kLog;

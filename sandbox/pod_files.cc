@@ -2,10 +2,14 @@
 #include "sandbox/pod_files.h"
 
 #include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include "absl/strings/str_join.h"
 #include "base/file.h"
 #include "base/sys.h"
+#include "sandbox/user_namespace.h"
 
 namespace berth::sandbox {
 namespace {
@@ -43,6 +47,19 @@ constexpr std::string_view kLocalHosts =
     "ff02::1\tip6-allnodes\n"
     "ff02::2\tip6-allrouters\n";
 
+// They belong to the pod's root, which may edit them.
+Status GiveFiles(int dir, const std::vector<const char*>& names, const PodConfig& config) {
+  const auto [uid, gid] = HostRoot(config);
+  if (uid == 0 && gid == 0) return absl::OkStatus();
+  for (const char* name : names) {
+    if (fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW) != 0) {
+      int error = errno;
+      return ErrnoError(error, absl::StrCat("set the owner of ", name));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 Status ValidateDns(const DnsConfig& dns) {
@@ -77,17 +94,19 @@ Status WritePodFiles(const std::string& dir, const PodConfig& config, const std:
   if (host_network) {
     ASSIGN_OR_RETURN(hosts, HostFile("/etc/hosts"));
   }
-  return AtomicReplace(fd.get(), "hosts", hosts, 0644, /*durable=*/false);
+  RETURN_IF_ERROR(AtomicReplace(fd.get(), "hosts", hosts, 0644, /*durable=*/false));
+  return GiveFiles(fd.get(), {"resolv.conf", "hostname", "hosts"}, config);
 }
 
-Status WriteHosts(const std::string& dir, const std::string& hostname,
+Status WriteHosts(const std::string& dir, const PodConfig& config, const std::string& hostname,
                   const std::vector<std::string>& addresses) {
   ASSIGN_OR_RETURN(UniqueFd fd, sys::Open(dir, O_RDONLY | O_DIRECTORY));
   std::string text(kLocalHosts);
   for (const std::string& address : addresses) {
     absl::StrAppend(&text, address, "\t", hostname, "\n");
   }
-  return AtomicReplace(fd.get(), "hosts", text, 0644, /*durable=*/false);
+  RETURN_IF_ERROR(AtomicReplace(fd.get(), "hosts", text, 0644, /*durable=*/false));
+  return GiveFiles(fd.get(), {"hosts"}, config);
 }
 
 }  // namespace berth::sandbox

@@ -22,7 +22,7 @@ std::string RenderResolvConf(const DnsConfig& dns);
 Status WritePodFiles(const std::string& dir, const PodConfig& config, const std::string& hostname,
                      bool host_network);
 // Adds the pod's own line to hosts.
-Status WriteHosts(const std::string& dir, const std::string& hostname,
+Status WriteHosts(const std::string& dir, const PodConfig& config, const std::string& hostname,
                   const std::vector<std::string>& addresses);
 
 }  // namespace berth::sandbox

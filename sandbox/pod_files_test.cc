@@ -33,7 +33,7 @@ TEST(PodFiles, WritesTheThreeFiles) {
   PodConfig config;
   config.dns = DnsConfig{{"192.0.2.1"}, {}, {}};
   ASSERT_OK(WritePodFiles(dir, config, "web-0", /*host_network=*/false));
-  ASSERT_OK(WriteHosts(dir, "web-0", {"192.0.2.9", "fd00::9"}));
+  ASSERT_OK(WriteHosts(dir, config, "web-0", {"192.0.2.9", "fd00::9"}));
   EXPECT_EQ(*ReadFile(dir + "/resolv.conf", 1000), "nameserver 192.0.2.1\n");
   EXPECT_EQ(*ReadFile(dir + "/hostname", 1000), "web-0\n");
   EXPECT_THAT(*ReadFile(dir + "/hosts", 1000), testing::HasSubstr("fd00::9\tweb-0\n"));

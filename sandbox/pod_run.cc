@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "sandbox/manager_impl.h"
 #include "sandbox/pod_files.h"
+#include "sandbox/user_namespace.h"
 
 namespace berth::sandbox {
 namespace {
@@ -50,11 +51,7 @@ Status CheckNamespaces(const PodSecurity& security) {
                        ": only POD and NODE are possible for a pod sandbox"));
     }
   }
-  if (options.userns.has_value() && options.userns->mode != NamespaceMode::kNode) {
-    return absl::UnimplementedError(
-        "linux.security_context.namespace_options.userns_options: user namespaces are not "
-        "supported");
-  }
+  RETURN_IF_ERROR(CheckUserNamespace(options));
   if (security.run_as_group.has_value() && !security.run_as_user.has_value()) {
     return absl::InvalidArgumentError(
         "linux.security_context.run_as_group: given without run_as_user");
@@ -96,9 +93,18 @@ runtime::PodSetup SetupOfPod(const PodRecord& record, const Handler& handler) {
   setup.shared_pid = options.pid == NamespaceMode::kPod;
   setup.cgroup_parent = config.cgroup_parent;
   setup.sysctls = config.sysctls;
+  if (HasUserNamespace(config)) {
+    setup.uid_mappings = PodMappings(options.userns->uids);
+    setup.gid_mappings = PodMappings(options.userns->gids);
+  }
   for (const auto& [name, value] : handler.sysctls) setup.sysctls.try_emplace(name, value);
   if (setup.own_network) {
     setup.hostname = config.hostname.empty() ? record.id.substr(0, 12) : config.hostname;
+    if (HasUserNamespace(config)) {
+      // Only groups that the namespace knows can be named in it.
+      setup.sysctls.try_emplace("net.ipv4.ping_group_range",
+                                absl::StrCat("0 ", MappedGids(config) - 1));
+    }
     for (auto [name, value] : kDefaultSysctls) setup.sysctls.try_emplace(name, value);
   }
   return setup;
@@ -177,7 +183,7 @@ std::vector<Step> ManagerImpl::PodSteps(PodRecord* record) {
          ASSIGN_OR_RETURN(network::Lease lease, network_->Attach(Context(), request));
          record->lease =
              LeaseRecord{lease.interface, lease.mac, lease.addresses, record->config.port_mappings};
-         return WriteHosts(PodDir(record->id), hostname, lease.addresses);
+         return WriteHosts(PodDir(record->id), record->config, hostname, lease.addresses);
        },
        [=, this]() -> Status {
          if (own_network) RETURN_IF_ERROR(network_->Detach(Context(), record->id));

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "absl/strings/match.h"
+#include "sandbox/user_namespace.h"
 
 namespace berth::sandbox {
 
@@ -26,6 +27,7 @@ std::vector<spec::Namespace> BuildNamespaces(const SpecInput& input) {
   if (pod.ipc == NamespaceMode::kPod) out.push_back({kIpc, ""});
   if (options.pid != NamespaceMode::kNode) out.push_back({kPid, ""});
   if (!input.container->security.privileged) out.push_back({kCgroup, ""});
+  if (HasUserNamespace(*input.pod)) out.push_back({kUser, ""});
   return out;
 }
 
@@ -39,11 +41,7 @@ Status CheckNamespaces(const SpecInput& input) {
     return absl::InvalidArgumentError(
         "linux.security_context.namespace_options.ipc: only POD and NODE are possible");
   }
-  if (own.userns.has_value() && own.userns->mode == NamespaceMode::kPod) {
-    return absl::UnimplementedError(
-        "linux.security_context.namespace_options.userns_options: user namespaces are not "
-        "supported");
-  }
+  RETURN_IF_ERROR(CheckUserNamespaceOf(*input.container, *input.pod));
   if (input.container->security.privileged && !input.pod->security.privileged) {
     return absl::InvalidArgumentError(
         "linux.security_context.privileged: the pod sandbox is not privileged");
@@ -207,6 +205,11 @@ StatusOr<spec::Spec> BuildSpec(const SpecInput& input) {
   ASSIGN_OR_RETURN(out.mounts, BuildMounts(input));
   out.annotations = BuildAnnotations(input);
   out.linux.namespaces = BuildNamespaces(input);
+  if (HasUserNamespace(*input.pod)) {
+    const UserNamespace& userns = *input.pod->security.namespaces.userns;
+    out.linux.uid_mappings = SpecMappings(userns.uids);
+    out.linux.gid_mappings = SpecMappings(userns.gids);
+  }
   out.linux.cgroups_path = absl::StrCat(input.cgroup_parent, "/", input.container_id);
   out.linux.resources = BuildResources(input.container->resources);
   out.linux.resources->devices = BuildDeviceRules(input);

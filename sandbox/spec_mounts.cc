@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sandbox/spec_builder.h"
+#include "sandbox/user_namespace.h"
 
 namespace berth::sandbox {
 
@@ -80,15 +81,28 @@ StatusOr<spec::Mount> BindMount(const Mount& in, size_t index) {
     }
     out.options.push_back(option);
   }
-  if (!in.uid_mappings.empty() || !in.gid_mappings.empty()) {
-    return absl::UnimplementedError(
-        absl::StrCat(field, ".uidMappings: idmapped mounts are not supported"));
-  }
+  out.uid_mappings = SpecMappings(in.uid_mappings);
+  out.gid_mappings = SpecMappings(in.gid_mappings);
   return out;
 }
 
 size_t Depth(const std::string& path) {
   return static_cast<size_t>(std::count(path.begin(), path.end(), '/')) - (path == "/" ? 1 : 0);
+}
+
+// A user namespace may mount its own sysfs only of a network namespace that it owns; and the group
+// of terminals may lie beyond its IDs.
+void AdaptToUserNamespace(const PodConfig& pod, std::vector<spec::Mount>& mounts) {
+  constexpr uint32_t kTerminalGroup = 5;
+  for (spec::Mount& mount : mounts) {
+    if (mount.type == "devpts" && MappedGids(pod) <= kTerminalGroup) {
+      std::erase(mount.options, "gid=5");
+    }
+    if (mount.type == "sysfs" && pod.security.namespaces.network == NamespaceMode::kNode) {
+      mount = {"/sys", "bind", "/sys", {"bind", "rprivate", "nosuid", "noexec", "nodev", "ro"},
+               {},     {}};
+    }
+  }
 }
 
 }  // namespace
@@ -115,6 +129,7 @@ StatusOr<std::vector<spec::Mount>> BuildMounts(const SpecInput& input) {
        {},
        {}},
   };
+  if (HasUserNamespace(*input.pod)) AdaptToUserNamespace(*input.pod, mounts);
   std::vector<spec::Mount> volumes;
   for (size_t i = 0; i < input.container->mounts.size(); ++i) {
     ASSIGN_OR_RETURN(spec::Mount mount, BindMount(input.container->mounts[i], i));

@@ -139,6 +139,11 @@ Status Parts::Serve(const Options& options, const Config& config) {
   server.node.handler_aliases = handlers_.OtherNames();
   server.node.systemd_cgroup_driver = systemd_;
   server.node.mount_options = true;
+  if (Status probed = runtime_->ProbeUserNamespaces(options.root + "/images"); probed.ok()) {
+    server.node.user_namespaces = true;
+  } else {
+    log::Info("user namespaces are not offered: ", probed.ToString());
+  }
   server.node.config_json = ConfigJson(config);
   server.limits.work_threads = static_cast<size_t>(config.work_threads);
   server.limits.slow_threads = static_cast<size_t>(config.stop_threads);

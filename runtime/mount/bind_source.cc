@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "base/file.h"
 #include "base/sys.h"
+#include "runtime/mount/idmap.h"
 
 namespace berth::runtime {
 namespace {
@@ -84,7 +85,8 @@ Status CheckProcTarget(int fd, const spec::Mount& mount) {
 
 }  // namespace
 
-StatusOr<BindSource> OpenBindSource(const spec::Mount& mount, const MountOptions& options) {
+StatusOr<BindSource> OpenBindSource(const spec::Mount& mount, const MountOptions& options,
+                                    int user_namespace) {
   if (mount.source.empty() || mount.source[0] != '/') {
     return absl::InvalidArgumentError(absl::StrCat("mount ", mount.destination, ": source \"",
                                                    mount.source, "\" is not absolute"));
@@ -107,6 +109,10 @@ StatusOr<BindSource> OpenBindSource(const spec::Mount& mount, const MountOptions
   StatusOr<UniqueFd> tree = sys::OpenTree(fd, "", flags);
   if (!tree.ok()) return Annotate(tree.status(), absl::StrCat("mount source ", mount.source));
   source.mount = *std::move(tree);
+  if (options.idmapped) {
+    Status mapped = IdmapMount(source.mount.get(), user_namespace, mount.source);
+    if (!mapped.ok()) return Annotate(mapped, absl::StrCat("mount ", mount.destination));
+  }
 
   mount_attr attr = {};
   attr.attr_set = options.set;

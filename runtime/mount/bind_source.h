@@ -19,6 +19,9 @@ struct BindSource {
 // its source forbids: "rw", "dev", "suid" and "exec" change nothing.
 // InvalidArgument for a relative source or anything but procfs on /proc; FailedPrecondition if the
 // propagation asked for needs a shared (or, for slave, slave) source mount and it is not.
-StatusOr<BindSource> OpenBindSource(const spec::Mount& mount, const MountOptions& options);
+// With ID mappings the owners appear as `user_namespace` has them; FailedPrecondition naming the
+// source if its file system cannot.
+StatusOr<BindSource> OpenBindSource(const spec::Mount& mount, const MountOptions& options,
+                                    int user_namespace = -1);
 
 }  // namespace berth::runtime

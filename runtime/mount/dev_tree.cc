@@ -114,10 +114,26 @@ Status MakeDevice(int root, const spec::Device& device) {
   return absl::OkStatus();
 }
 
+Status GiveTree(int root, bool console, const DevOwner& owner) {
+  if (owner.uid == 0 && owner.gid == 0) return absl::OkStatus();
+  std::vector<const char*> names;
+  for (const Node& node : kNodes) names.push_back(node.name);
+  for (const Link& link : kLinks) names.push_back(link.name);
+  for (const char* name : kDirectories) names.push_back(name);
+  if (console) names.push_back("console");
+  for (const char* name : names) {
+    if (fchownat(root, name, owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW) != 0) {
+      return Failed(absl::StrCat("set the owner of /dev/", name));
+    }
+  }
+  if (fchownat(root, ".", owner.uid, owner.gid, 0) != 0) return Failed("set the owner of /dev");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 StatusOr<UniqueFd> MakeDevTree(const std::vector<spec::Device>& devices, bool console,
-                               const MountOptions& options) {
+                               const MountOptions& options, const DevOwner& owner) {
   TmpfsOptions tmpfs;
   tmpfs.data = options.data;
   // Without its nodes working a /dev is of no use.
@@ -135,6 +151,7 @@ StatusOr<UniqueFd> MakeDevTree(const std::vector<spec::Device>& devices, bool co
   }
   for (const char* name : kDirectories) RETURN_IF_ERROR(MakeDirectory(root, name));
   if (console) RETURN_IF_ERROR(MakeNode(root, "console", S_IFREG, 0620, 0));
+  RETURN_IF_ERROR(GiveTree(root, console, owner));
   for (const spec::Device& device : devices) RETURN_IF_ERROR(MakeDevice(root, device));
   if ((options.set & MOUNT_ATTR_RDONLY) != 0) {
     mount_attr attr = {};

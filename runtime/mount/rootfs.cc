@@ -157,12 +157,18 @@ StatusOr<UniqueFd> BindOne(const std::string& path) {
 
 }  // namespace
 
-StatusOr<UniqueFd> MountRootfs(const RootfsSpec& rootfs, OverlayMethod method) {
+StatusOr<UniqueFd> MountRootfs(const RootfsSpec& rootfs, OverlayMethod method,
+                               const UserNamespaceFd& user) {
   RETURN_IF_ERROR(CheckPaths(rootfs));
   ForgetVolatile(rootfs);
   StatusOr<UniqueFd> mounted;
   if (rootfs.upper.empty() && rootfs.lower.size() == 1) {
     mounted = BindOne(rootfs.lower[0]);
+    if (mounted.ok() && user.fd >= 0) {
+      RETURN_IF_ERROR(IdmapMount(mounted->get(), user.fd, rootfs.lower[0]));
+    }
+  } else if (user.fd >= 0) {
+    mounted = MountIdmappedOverlay(rootfs, user);
   } else if (method == OverlayMethod::kNewApi) {
     mounted = MountByNewApi(rootfs);
   } else if (method == OverlayMethod::kByPath) {

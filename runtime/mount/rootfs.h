@@ -7,6 +7,7 @@
 #include "base/mount_spec.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "runtime/mount/idmap.h"
 
 namespace berth::runtime {
 
@@ -17,8 +18,11 @@ enum class OverlayMethod { kBest, kNewApi, kByPath };
 // The mount of `rootfs`, `volatile` if it has an upper directory: a container's writable layer need
 // not survive a power cut. An upper that an earlier daemon of this boot mounted is taken over.
 // InvalidArgument for no layers or a relative path, NotFound naming a missing directory.
+// With a user namespace its root owns what root owns on disk; FailedPrecondition naming a layer
+// whose file system cannot be mapped.
 StatusOr<UniqueFd> MountRootfs(const RootfsSpec& rootfs,
-                               OverlayMethod method = OverlayMethod::kBest);
+                               OverlayMethod method = OverlayMethod::kBest,
+                               const UserNamespaceFd& user = {});
 
 // The layers alone, read-only.
 StatusOr<UniqueFd> MountLayers(const RootfsSpec& rootfs);

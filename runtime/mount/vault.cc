@@ -42,7 +42,8 @@ StatusOr<MountVault> MountVault::Create(const std::string& mount_point) {
   return MountVault(std::move(ns));
 }
 
-Status MountVault::EnsureTmpfs(const std::string& name, uint64_t size_bytes) const {
+Status MountVault::EnsureTmpfs(const std::string& name, uint64_t size_bytes, uid_t uid,
+                               gid_t gid) const {
   return RunInMountNamespace(namespace_.get(), [&]() -> Status {
     const std::string path = absl::StrCat("/", name);
     if (mkdir(path.c_str(), 0700) != 0) {
@@ -55,7 +56,8 @@ Status MountVault::EnsureTmpfs(const std::string& name, uint64_t size_bytes) con
     StatusOr<UniqueFd> tmpfs =
         NewTmpfs({.mode = 01777,
                   .size_bytes = size_bytes,
-                  .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC});
+                  .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+                  .data = {absl::StrCat("uid=", uid), absl::StrCat("gid=", gid)}});
     Status status = tmpfs.ok()
                         ? sys::MoveMount(tmpfs->get(), "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH)
                         : tmpfs.status();

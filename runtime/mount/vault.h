@@ -4,6 +4,8 @@
 // mount allows since Linux 6.15 only.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 
@@ -24,7 +26,9 @@ class MountVault {
   int namespace_fd() const { return namespace_.get(); }
 
   // A tmpfs by this name, nosuid, nodev, noexec, mode 1777. One that exists stays as it is.
-  Status EnsureTmpfs(const std::string& name, uint64_t size_bytes) const;
+  // Owned by `uid` and `gid`.
+  Status EnsureTmpfs(const std::string& name, uint64_t size_bytes, uid_t uid = 0,
+                     gid_t gid = 0) const;
   // A detached clone of it. NotFound.
   StatusOr<UniqueFd> Clone(const std::string& name) const;
   // Unknown is OK. Containers that use it keep it.

@@ -101,8 +101,21 @@ Status AppendMounts(PlanBuilder& builder, const ContainerPlanInput& input) {
   return absl::OkStatus();
 }
 
-void AppendNamespaces(PlanBuilder& builder, const ContainerPlanInput& input) {
+// What needs the node's privileges, then the way into the user namespace. From there on the process
+// is the container's root, and what it makes belongs to the namespace.
+Status EnterUserNamespace(PlanBuilder& builder, const ContainerPlanInput& input) {
   for (int fd : input.cgroup_tasks) builder.Add(Op::kCgroupTasks, {.fd = fd});
+  RETURN_IF_ERROR(AppendLimitsBeforeJoin(builder, *input.spec->process, input.resolved,
+                                         spec::HostId(input.spec->linux.uid_mappings, 0)));
+  builder.Add(Op::kSetns, {.fd = input.user_namespace, .arg = CLONE_NEWUSER});
+  if ((input.clone_flags & CLONE_NEWPID) != 0) builder.Add(Op::kHandOver, {.arg = CLONE_NEWPID});
+  if (input.gate) builder.Add(Op::kGate);
+  builder.AddBytes(Op::kUser, "", {.arg = 0});
+  builder.Add(Op::kUnshare, {.arg = CLONE_NEWNS});
+  return absl::OkStatus();
+}
+
+void AppendNamespaces(PlanBuilder& builder, const ContainerPlanInput& input) {
   for (const NamespaceFd& ns : input.namespaces) {
     builder.Add(Op::kSetns, {.fd = ns.fd, .arg = ns.type});
   }
@@ -134,8 +147,14 @@ StatusOr<Plan> BuildContainerPlan(const ContainerPlanInput& input) {
   if (!spec.process.has_value()) return absl::InvalidArgumentError("process: missing");
   const spec::Process& process = *spec.process;
 
-  PlanBuilder builder(input.clone_flags);
-  if (input.gate) builder.Add(Op::kGate);
+  const bool user_namespace = input.user_namespace != wire::kNoFd;
+  PlanBuilder builder(user_namespace ? 0 : input.clone_flags);
+  if (user_namespace) {
+    RETURN_IF_ERROR(EnterUserNamespace(builder, input));
+  } else {
+    if (input.gate) builder.Add(Op::kGate);
+    for (int fd : input.cgroup_tasks) builder.Add(Op::kCgroupTasks, {.fd = fd});
+  }
   AppendNamespaces(builder, input);
   builder.Add(Op::kSetsid);
 
@@ -154,7 +173,8 @@ StatusOr<Plan> BuildContainerPlan(const ContainerPlanInput& input) {
   }
   if (spec.root.has_value() && spec.root->readonly) builder.Add(Op::kRootReadonly);
 
-  RETURN_IF_ERROR(AppendLimits(builder, process, input.resolved));
+  RETURN_IF_ERROR(user_namespace ? AppendLimitsAfterJoin(builder, process, input.resolved)
+                                 : AppendLimits(builder, process, input.resolved));
   RETURN_IF_ERROR(AppendCredentialsAndExec(builder, process, input.resolved));
   return builder.Finish();
 }
@@ -165,9 +185,6 @@ Status CheckSupported(const spec::Spec& spec) {
   };
   if (!spec.hooks.empty()) return refuse("hooks");
   const spec::Linux& os = spec.linux;
-  if (!os.uid_mappings.empty()) return refuse("linux.uidMappings");
-  if (!os.gid_mappings.empty()) return refuse("linux.gidMappings");
-  if (os.FindNamespace(spec::NamespaceType::kUser) != nullptr) return refuse("user namespaces");
   if (os.FindNamespace(spec::NamespaceType::kTime) != nullptr) return refuse("time namespaces");
   if (!os.time_offsets.empty()) return refuse("linux.timeOffsets");
   if (!os.net_devices.empty()) return refuse("linux.netDevices");

@@ -45,8 +45,10 @@ struct CgroupView {
 struct ContainerPlanInput {
   const spec::Spec* spec = nullptr;
   ResolvedProcess resolved;
-  uint64_t clone_flags = 0;             // CLONE_NEWNS and, for an own PID namespace, CLONE_NEWPID
-  bool gate = false;                    // wait before anything else
+  uint64_t clone_flags = 0;  // CLONE_NEWNS and, for an own PID namespace, CLONE_NEWPID
+  bool gate = false;         // wait before anything else
+  // The pod's user namespace, owner of all of its others; then clone_flags name what is made in it.
+  int user_namespace = wire::kNoFd;
   std::vector<int> cgroup_tasks;        // v1 `tasks` files
   std::vector<NamespaceFd> namespaces;  // of the pod
   int root = wire::kNoFd;

@@ -22,6 +22,8 @@ constexpr Name kNames[] = {
     {wire::Op::kDomainname, "domainname"},
     {wire::Op::kSysctl, "sysctl"},
     {wire::Op::kLoopbackUp, "loopback_up"},
+    {wire::Op::kHandOver, "hand_over"},
+    {wire::Op::kStdioOwner, "stdio_owner"},
     {wire::Op::kRoot, "root"},
     {wire::Op::kAttach, "attach"},
     {wire::Op::kMountFs, "mount_fs"},

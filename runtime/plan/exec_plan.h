@@ -17,6 +17,8 @@ struct ExecPlanInput {
   ResolvedProcess resolved;
   std::vector<int> cgroup_tasks;  // v1, of the exec's own cgroup
   bool gate = false;
+  bool user_namespace = false;  // `namespaces` has CLONE_NEWUSER ...
+  uint32_t host_root = 0;       // ... where this uid of the node is root
   int container_pidfd = wire::kNoFd;
   // CLONE_NEW* to join; the PID namespace is joined by the launch.
   uint64_t namespaces = 0;

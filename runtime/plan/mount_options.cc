@@ -107,9 +107,10 @@ StatusOr<MountOptions> ParseMountOptions(const spec::Mount& mount) {
     }
     result.data.push_back(text);
   }
-  if (!mount.uid_mappings.empty() || !mount.gid_mappings.empty()) {
-    return absl::UnimplementedError(
-        absl::StrCat("mount ", mount.destination, ": idmapped mounts are not supported"));
+  result.idmapped = !mount.uid_mappings.empty();
+  if (result.idmapped && !result.bind) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("mount ", mount.destination, ": ID mappings are for bind mounts only"));
   }
   if (result.bind) result.data.clear();
   return result;

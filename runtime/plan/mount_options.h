@@ -14,6 +14,7 @@ namespace berth::runtime {
 struct MountOptions {
   bool bind = false;
   bool recursive = false;  // rbind
+  bool idmapped = false;   // owners appear as in the container's user namespace
   // MOUNT_ATTR_* of the mount itself, and (r-variants) of all mounts of its tree.
   uint64_t set = 0;
   uint64_t clear = 0;

@@ -14,8 +14,6 @@ namespace {
 
 using wire::Op;
 
-// Nobody: a user that owns nothing on the host.
-constexpr uint64_t kPauseUser = 65535;
 // The last to be killed of a pod whose memory runs out.
 constexpr int64_t kPauseOomScore = -998;
 
@@ -26,7 +24,7 @@ void AppendPause(PlanBuilder& builder, const PodPlanInput& input) {
   builder.Add(Op::kOomScoreAdj,
               {.flags = wire::kClamp, .arg = static_cast<uint64_t>(kPauseOomScore)});
   builder.Add(Op::kCapBounding, {.arg = 0});
-  builder.AddBytes(Op::kUser, "", {.arg = kPauseUser << 32 | kPauseUser});
+  builder.AddBytes(Op::kUser, "", {.arg = uint64_t{input.pause_user} << 32 | input.pause_user});
   builder.AddBytes(Op::kCapsets, std::string(4 * sizeof(uint64_t), '\0'));
   builder.Add(Op::kNoNewPrivs);
   builder.Add(Op::kPause);
@@ -62,6 +60,8 @@ StatusOr<Plan> BuildPodPlan(const PodPlanInput& input) {
   // With a mount namespace of its own the pause process can lose sight of the spawner's.
   PlanBuilder builder(input.clone_flags | (pause ? uint64_t{CLONE_NEWNS} : 0));
   for (int fd : input.cgroup_tasks) builder.Add(Op::kCgroupTasks, {.fd = fd});
+  // The sysctls of a namespace obey the root of its user namespace.
+  if ((input.clone_flags & CLONE_NEWUSER) != 0) builder.AddBytes(Op::kUser, "", {.arg = 0});
   if ((input.clone_flags & CLONE_NEWUTS) != 0 && !input.hostname.empty()) {
     builder.AddText(Op::kHostname, input.hostname);
   }

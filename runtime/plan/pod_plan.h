@@ -21,6 +21,7 @@ struct PodPlanInput {
   // With CLONE_NEWPID: an empty detached mount. The pause process must not show the containers
   // it shares a PID namespace with any other root than this one.
   int pause_root = wire::kNoFd;
+  uint32_t pause_user = 65535;  // nobody: owns nothing on the node
 };
 
 StatusOr<Plan> BuildPodPlan(const PodPlanInput& input);

@@ -96,20 +96,24 @@ void AppendCapsets(PlanBuilder& builder, const CapabilitySets& bits) {
   builder.AddBytes(Op::kCapsets, AsBytes(sets));
 }
 
-}  // namespace
-
-Status AppendLimits(PlanBuilder& builder, const spec::Process& process,
-                    const ResolvedProcess& resolved) {
-  builder.Add(Op::kUmask, {.arg = process.user.umask.value_or(kDefaultUmask)});
-  const uint16_t clamp = resolved.clamp ? wire::kClamp : 0;
+void AppendRlimits(PlanBuilder& builder, const ResolvedProcess& resolved, uint16_t flags) {
   for (const ResolvedRlimit& limit : resolved.rlimits) {
     const uint64_t values[2] = {limit.soft, limit.hard};
     builder.AddBytes(Op::kRlimit, AsBytes(values),
-                     {.flags = clamp, .arg = static_cast<uint64_t>(limit.resource)});
+                     {.flags = flags, .arg = static_cast<uint64_t>(limit.resource)});
   }
+}
+
+uint16_t ClampFlag(const ResolvedProcess& resolved) {
+  return resolved.clamp ? uint16_t{wire::kClamp} : uint16_t{0};
+}
+
+// What the node's privileges decide and a child inherits.
+Status AppendScheduling(PlanBuilder& builder, const spec::Process& process,
+                        const ResolvedProcess& resolved) {
   if (process.oom_score_adj.has_value()) {
     builder.Add(Op::kOomScoreAdj,
-                {.flags = clamp,
+                {.flags = ClampFlag(resolved),
                  .arg = static_cast<uint64_t>(static_cast<int64_t>(*process.oom_score_adj))});
   }
   if (process.scheduler.has_value()) {
@@ -120,6 +124,10 @@ Status AppendLimits(PlanBuilder& builder, const spec::Process& process,
     ASSIGN_OR_RETURN(uint64_t value, IoPriorityValue(*process.io_priority));
     builder.Add(Op::kIoPriority, {.arg = value});
   }
+  return absl::OkStatus();
+}
+
+void AppendLabelsAndKeyring(PlanBuilder& builder, const spec::Process& process) {
   if (!process.apparmor_profile.empty() && process.apparmor_profile != "unconfined") {
     builder.AddText(Op::kLsmLabel, "apparmor", process.apparmor_profile);
   }
@@ -127,6 +135,32 @@ Status AppendLimits(PlanBuilder& builder, const spec::Process& process,
     builder.AddText(Op::kLsmLabel, "selinux", process.selinux_label);
   }
   builder.Add(Op::kNewKeyring);
+}
+
+}  // namespace
+
+Status AppendLimits(PlanBuilder& builder, const spec::Process& process,
+                    const ResolvedProcess& resolved) {
+  builder.Add(Op::kUmask, {.arg = process.user.umask.value_or(kDefaultUmask)});
+  AppendRlimits(builder, resolved, ClampFlag(resolved));
+  RETURN_IF_ERROR(AppendScheduling(builder, process, resolved));
+  AppendLabelsAndKeyring(builder, process);
+  return absl::OkStatus();
+}
+
+Status AppendLimitsBeforeJoin(PlanBuilder& builder, const spec::Process& process,
+                              const ResolvedProcess& resolved, uint32_t host_root) {
+  // Soft limits come later: a low one would hinder the steps in between.
+  AppendRlimits(builder, resolved, static_cast<uint16_t>(wire::kRaise | ClampFlag(resolved)));
+  builder.Add(Op::kStdioOwner, {.arg = host_root});
+  return AppendScheduling(builder, process, resolved);
+}
+
+Status AppendLimitsAfterJoin(PlanBuilder& builder, const spec::Process& process,
+                             const ResolvedProcess& resolved) {
+  builder.Add(Op::kUmask, {.arg = process.user.umask.value_or(kDefaultUmask)});
+  AppendRlimits(builder, resolved, ClampFlag(resolved));
+  AppendLabelsAndKeyring(builder, process);
   return absl::OkStatus();
 }
 

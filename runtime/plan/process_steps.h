@@ -30,6 +30,14 @@ struct ResolvedProcess {
 Status AppendLimits(PlanBuilder& builder, const spec::Process& process,
                     const ResolvedProcess& resolved);
 
+// For a process of a user namespace, where the node's privileges are gone: before it joins, what
+// only they permit (higher limits, a lower OOM score, scheduling; the pipes of `host_root`) ...
+Status AppendLimitsBeforeJoin(PlanBuilder& builder, const spec::Process& process,
+                              const ResolvedProcess& resolved, uint32_t host_root);
+// ... and afterwards the rest of what AppendLimits does.
+Status AppendLimitsAfterJoin(PlanBuilder& builder, const spec::Process& process,
+                             const ResolvedProcess& resolved);
+
 // Credentials, filter, directory, exec: the last steps. `terminal_done`: a console step was added.
 //
 // With no_new_privileges the filter is the very last, so that it need allow nothing of ours.

@@ -41,6 +41,9 @@ struct IdMapping {
   bool operator==(const IdMapping&) const = default;
 };
 
+// The node's ID behind `id`; `id` itself if it is not mapped.
+uint32_t HostId(const std::vector<IdMapping>& mappings, uint32_t id);
+
 struct Mount {
   std::string destination;
   std::string type;

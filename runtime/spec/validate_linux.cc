@@ -285,4 +285,13 @@ Status ValidateLinux(const Spec& spec) {
   return CheckRare(linux);
 }
 
+uint32_t HostId(const std::vector<IdMapping>& mappings, uint32_t id) {
+  for (const IdMapping& mapping : mappings) {
+    if (id >= mapping.container_id && id - mapping.container_id < mapping.size) {
+      return mapping.host_id + (id - mapping.container_id);
+    }
+  }
+  return id;
+}
+
 }  // namespace berth::runtime::spec

@@ -107,11 +107,29 @@ int Gate(PlanRun* run, uint32_t number) {
   return n == 1 ? 0 : -ECANCELED;
 }
 
+// The parent stays the monitor's, so that it reaps the new process itself. That one waits until the
+// monitor has written down whom it must not lose.
+int HandOver(PlanRun* run, const wire::Step& step) {
+  CloneArgs args = {};
+  args.flags = step.arg | kCloneParent | kCloneClearSighand;
+  int pid = Clone(&args);
+  if (pid < 0) return pid;
+  if (pid > 0) {
+    ControlMessage message = {ControlKind::kHandedOver, static_cast<uint32_t>(pid), {}};
+    if (::write(run->control, &message, sizeof message) < 0) ::kill(pid, SIGKILL);
+    ::_exit(0);
+  }
+  char go;
+  return ::read(run->control, &go, 1) == 1 ? 0 : -ECANCELED;
+}
+
 int RunStep(PlanRun* run, const wire::Step& step) {
   uint16_t op = static_cast<uint16_t>(step.op);
   switch (step.op) {
     case Op::kGate:
       return Gate(run, static_cast<uint32_t>(step.arg));
+    case Op::kHandOver:
+      return HandOver(run, step);
     case Op::kConsole:
       return ConsoleStep(run, step);
     case Op::kMakeCwd:

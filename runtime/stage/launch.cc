@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "runtime/stage/init.h"
 #include "runtime/stage/monitor.h"
@@ -15,6 +16,7 @@
 namespace berth::stage {
 namespace {
 
+inline constexpr int kHandOverTimeoutMs = 10000;
 inline constexpr uint64_t kAllowedCloneFlags =
     0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000 | 0x80;
 
@@ -86,9 +88,56 @@ void ReplyFailure(uint64_t connection, const wire::MessageHeader& header,
   Reply(connection, header, failure.error, &reply, sizeof reply, nullptr, 0);
 }
 
+// Receives one message of the child and perhaps its terminal. 1, 0 at the end, -EAGAIN.
+int ReceiveControl(int socket, ControlMessage* message, int* fd) {
+  iovec iov = {message, sizeof *message};
+  alignas(cmsghdr) char buffer[CMSG_SPACE(sizeof(int))];
+  msghdr header = {};
+  header.msg_iov = &iov;
+  header.msg_iovlen = 1;
+  header.msg_control = buffer;
+  header.msg_controllen = sizeof buffer;
+  ssize_t n = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (n < 0) return errno == EAGAIN || errno == EINTR ? -EAGAIN : 0;
+  *fd = -1;
+  cmsghdr* c = CMSG_FIRSTHDR(&header);
+  if (c != nullptr && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+    memcpy(fd, CMSG_DATA(c), sizeof *fd);
+  }
+  return n == sizeof *message ? 1 : 0;
+}
+
+// Waits until `*pid` has handed over to another process, which takes its place in the slot, `*pid`
+// and `*pidfd`; that takes well under a millisecond. 0 or a negative errno.
+int AwaitHandOver(SlotState* slot, int control, int* pid, int* pidfd, uint32_t* step) {
+  if (!WaitReadable(*pidfd, kHandOverTimeoutMs)) ::kill(*pid, SIGKILL);
+  ::waitpid(*pid, nullptr, 0);
+  CloseAndClear(pidfd);
+  ControlMessage message;
+  int fd = -1;
+  *step = wire::kDiedStep;
+  while (ReceiveControl(control, &message, &fd) == 1) {
+    CloseAndClear(&fd);
+    if (message.kind == ControlKind::kFailed) {
+      *step = message.failure.step;
+      return -message.failure.error;
+    }
+    if (message.kind != ControlKind::kHandedOver) continue;
+    *pid = static_cast<int>(message.number);
+    slot->pid = *pid;
+    Publish();
+    // Not reaped before this monitor does it, so the number is still its own.
+    *pidfd = static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0));
+    char go = 1;
+    (void)!::send(control, &go, 1, MSG_NOSIGNAL);
+    return *pidfd < 0 ? -errno : 0;
+  }
+  return -EIO;
+}
+
 // Clones and never returns in the child. The PID or a negative errno; `*step` says which step.
 int CloneChild(const wire::LaunchBody& body, const LaunchFds& fds, const ChildEnds& ends,
-               uint64_t clone_flags, SlotState* slot, int* pidfd, uint32_t* step) {
+               uint64_t clone_flags, int control, SlotState* slot, int* pidfd, uint32_t* step) {
   CloneArgs args = {};
   args.flags = clone_flags | kClonePidfd | kCloneParentSettid | kCloneClearSighand;
   args.pidfd = reinterpret_cast<uint64_t>(pidfd);
@@ -118,7 +167,9 @@ int CloneChild(const wire::LaunchBody& body, const LaunchFds& fds, const ChildEn
   }
   if (fds.pid_namespace >= 0 && ::setns(kOwnPidNamespaceFd, kCloneNewPid) < 0) ::_exit(1);
   *step = wire::kCloneStep;
-  (void)body;
+  if (pid > 0 && (body.flags & wire::kLaunchHandsOver) != 0) {
+    if (int r = AwaitHandOver(slot, control, &pid, pidfd, step); r < 0) return r;
+  }
   return pid;
 }
 
@@ -180,25 +231,6 @@ void AnswerWaiter(uint32_t index) {
   header.op = waiter.op;
   header.sequence = waiter.sequence;
   ReplyLaunched(index, waiter.connection, header);
-}
-
-// Receives one message of the child and perhaps its terminal. 1, 0 at the end, -EAGAIN.
-int ReceiveControl(int socket, ControlMessage* message, int* fd) {
-  iovec iov = {message, sizeof *message};
-  alignas(cmsghdr) char buffer[CMSG_SPACE(sizeof(int))];
-  msghdr header = {};
-  header.msg_iov = &iov;
-  header.msg_iovlen = 1;
-  header.msg_control = buffer;
-  header.msg_controllen = sizeof buffer;
-  ssize_t n = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (n < 0) return errno == EAGAIN || errno == EINTR ? -EAGAIN : 0;
-  *fd = -1;
-  cmsghdr* c = CMSG_FIRSTHDR(&header);
-  if (c != nullptr && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-    memcpy(fd, CMSG_DATA(c), sizeof *fd);
-  }
-  return n == sizeof *message ? 1 : 0;
 }
 
 // What the child says is believed only as far as its kind goes: it may be in hostile company.
@@ -276,7 +308,7 @@ void Launch(uint64_t connection, const wire::MessageHeader& header, const wire::
   int pidfd = -1;
   if (r == 0) {
     TellSpawner(wire::kKeepSlot, body.slot, (1u << kKeptSlotFds) - 1);
-    r = CloneChild(body, parts, ends, plan.clone_flags, slot, &pidfd, &step);
+    r = CloneChild(body, parts, ends, plan.clone_flags, local->fds[kControl], slot, &pidfd, &step);
   }
   ends.Close();
   CloseAll(fds, count);

@@ -74,24 +74,11 @@ int HoldNamespaces(int pid, uint64_t flags) {
   return 0;
 }
 
-bool WaitReadable(int fd) {
-  struct {
-    int fd;
-    short events;
-    short revents;
-  } poll = {fd, 1 /* POLLIN */, 0};
-  struct {
-    int64_t seconds;
-    int64_t nanoseconds;
-  } timeout = {kChildTimeoutMs / 1000, 0};
-  return Call(SYS_ppoll, &poll, 1ul, &timeout, nullptr, 8ul) == 1;
-}
-
 // Talks with the child until it has made everything. OK: error 0.
 wire::StepFailure Converse(int control, int pid, const wire::PodNamespacesBody& body) {
   while (true) {
     ControlMessage message;
-    if (!WaitReadable(control)) return {wire::kDiedStep, ETIMEDOUT};
+    if (!WaitReadable(control, kChildTimeoutMs)) return {wire::kDiedStep, ETIMEDOUT};
     if (::read(control, &message, sizeof message) != sizeof message) return {wire::kDiedStep, EIO};
     int r = 0;
     uint32_t step = wire::kMapStep;

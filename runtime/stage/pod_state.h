@@ -96,16 +96,17 @@ enum FixedFd : int {
 // What the child tells its monitor on its control socket, a SOCK_SEQPACKET pair that closes on
 // exec, and what it hears: one byte each way, besides the failure.
 enum class ControlKind : uint32_t {
-  kMaps = 1,     // child: waits for the user namespace's maps
-  kGate = 2,     // child: waits at a gate
-  kReady = 3,    // child: only the program is left to start
-  kFailed = 4,   // child: `failure`
-  kConsole = 5,  // child: a pty master follows as a descriptor
-  kDone = 6,     // child: namespaces are made; waits for a word before it goes on
+  kMaps = 1,         // child: waits for the user namespace's maps
+  kGate = 2,         // child: waits at a gate
+  kReady = 3,        // child: only the program is left to start
+  kFailed = 4,       // child: `failure`
+  kConsole = 5,      // child: a pty master follows as a descriptor
+  kDone = 6,         // child: namespaces are made; waits for a word before it goes on
+  kHandedOver = 17,  // child: `number` is the PID of who goes on
 };
 struct ControlMessage {
   ControlKind kind;
-  uint32_t gate;
+  uint32_t number;  // of the gate, or a PID
   wire::StepFailure failure;
 };
 

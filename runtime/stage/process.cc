@@ -57,6 +57,12 @@ struct KernelRlimit {
 int Rlimit(PlanRun* run, const Step& step) {
   KernelRlimit limit;
   memcpy(&limit, run->Text(step.a), sizeof limit);
+  if ((step.flags & wire::kRaise) != 0) {
+    KernelRlimit now;
+    long r = Call(SYS_prlimit64, 0, static_cast<int>(step.arg), nullptr, &now);
+    if (r < 0 || limit.hard <= now.hard) return static_cast<int>(r);
+    limit.soft = now.soft;
+  }
   long r = Call(SYS_prlimit64, 0, static_cast<int>(step.arg), &limit, nullptr);
   if (r != -EPERM || (step.flags & wire::kClamp) == 0) return static_cast<int>(r);
   KernelRlimit now;
@@ -212,6 +218,9 @@ int ProcessStep(PlanRun* run, const Step& step) {
       return LoopbackUp();
     case Op::kStdio:
       return ::dup2(run->fds[step.fd], static_cast<int>(arg)) < 0 ? -errno : 0;
+    case Op::kStdioOwner:
+      GiveStdio(static_cast<uid_t>(arg));
+      return 0;
     case Op::kSetsid:
       return ::setsid() < 0 && errno != EPERM ? -errno : 0;
     case Op::kUmask:

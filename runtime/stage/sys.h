@@ -52,6 +52,7 @@ struct CloneArgs {
 inline constexpr uint64_t kCloneNewNs = 0x00020000;
 inline constexpr uint64_t kCloneNewUser = 0x10000000;
 inline constexpr uint64_t kClonePidfd = 0x00001000;
+inline constexpr uint64_t kCloneParent = 0x00008000;
 inline constexpr uint64_t kCloneParentSettid = 0x00100000;
 inline constexpr uint64_t kCloneClearSighand = 0x100000000ull;
 inline constexpr uint64_t kCloneIntoCgroup = 0x200000000ull;
@@ -111,6 +112,20 @@ inline int OpenTree(int dir, unsigned flags) {
 inline int MoveMount(int from, int to) {
   return static_cast<int>(Call(kSysMoveMount, from, "", to, "", kMoveFromEmpty | kMoveToEmpty));
 }
+// False after `timeout_ms`.
+inline bool WaitReadable(int fd, int timeout_ms) {
+  struct {
+    int fd;
+    short events;
+    short revents;
+  } poll = {fd, 1 /* POLLIN */, 0};
+  struct {
+    int64_t seconds;
+    int64_t nanoseconds;
+  } timeout = {timeout_ms / 1000, int64_t{timeout_ms % 1000} * 1000000};
+  return Call(SYS_ppoll, &poll, 1ul, &timeout, nullptr, 8ul) == 1;
+}
+
 inline int MountSetattr(int fd, bool recursive, const MountAttr& attr) {
   unsigned flags = kAtEmptyPath | (recursive ? kAtRecursive : 0);
   return static_cast<int>(Call(kSysMountSetattr, fd, "", flags, &attr, sizeof attr));

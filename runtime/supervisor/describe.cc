@@ -18,6 +18,10 @@ std::string_view NameOf(Op op) {
       return "attach to cgroup";
     case Op::kGate:
       return "wait at gate";
+    case Op::kHandOver:
+      return "make process";
+    case Op::kStdioOwner:
+      return "set owner of standard streams";
     case Op::kHostname:
       return "set hostname";
     case Op::kDomainname:

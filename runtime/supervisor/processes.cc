@@ -52,6 +52,7 @@ StatusOr<Launched> SupervisorImpl::Launch(const Context& context, LaunchRequest 
   add(request.log, wire::kLaunchHasLog);
   if (request.is_exec) body.flags |= wire::kLaunchExec;
   if (request.terminal) body.flags |= wire::kLaunchTerminal;
+  if (request.hands_over) body.flags |= wire::kLaunchHandsOver;
   if (request.open_stdin) body.flags |= wire::kLaunchStdin;
   if (request.stdout_stream == Stream::kLog) body.flags |= wire::kLaunchStdoutLog;
   if (request.stderr_stream == Stream::kLog) body.flags |= wire::kLaunchStderrLog;

@@ -50,6 +50,7 @@ struct LaunchRequest {
   bool terminal = false;        // the plan has a kConsole step
   Stream stdout_stream = Stream::kNull;
   Stream stderr_stream = Stream::kNull;
+  bool hands_over = false;  // the plan has a kHandOver
   bool open_stdin = false;  // the monitor keeps a write end (attach); else /dev/null
   UniqueFd log;             // O_APPEND log file; not set with kLog: drain and discard
 };

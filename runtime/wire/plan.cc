@@ -44,6 +44,8 @@ bool ShapeOf(Op op, Shape* shape) {
       *shape = {kYes, kNone, kNone, 0, false, 0, 0};
       return true;
     case Op::kUnshare:
+    case Op::kHandOver:
+    case Op::kStdioOwner:
     case Op::kGate:
     case Op::kLoopbackUp:
     case Op::kSetsid:
@@ -91,7 +93,7 @@ bool ShapeOf(Op op, Shape* shape) {
       *shape = {kYes, Text::kPath, kNone, 0, true, 0, 0};
       return true;
     case Op::kRlimit:
-      *shape = {kNo, Text::kBytes, kNone, kClamp, false, 16, 0};
+      *shape = {kNo, Text::kBytes, kNone, kClamp | kRaise, false, 16, 0};
       return true;
     case Op::kScheduler:
       *shape = {kNo, Text::kBytes, kNone, 0, false, 0, 0};

@@ -40,6 +40,9 @@ enum class Op : uint16_t {
   kDomainname = 6,   // a: name
   kSysctl = 7,       // a: path below /proc/sys with '/', b: value
   kLoopbackUp = 8,   // brings `lo` up in the current network namespace
+  kHandOver = 9,     // arg: CLONE_NEW*; the rest of the plan runs in a sibling that is cloned with
+                     // them: a PID namespace belongs to the user namespace of who makes it. Needs
+                     // kLaunchHandsOver
   // --- the root, built in a fresh mount namespace cloned from the spawner's tiny one
   kRoot = 20,      // fd: detached mount; becomes the (not yet pivoted) root. Exactly one, before
                    // any step with a path. arg: propagation to set on it (MS_PRIVATE, ...)
@@ -76,9 +79,10 @@ enum class Op : uint16_t {
                       // always called; keeps capabilities over the change
   kCapsets = 53,      // a: effective, permitted, inheritable, ambient (uint64 each)
   kNoNewPrivs = 54,
-  kSeccomp = 55,  // a: struct sock_filter[]; arg: SECCOMP_FILTER_FLAG_*
-  kCwd = 56,      // a: path; chdir after credentials, then getcwd must be inside the root
-  kDupFd = 57,    // fd -> arg: a number >= 3 that stays open over exec (preserved descriptors)
+  kSeccomp = 55,     // a: struct sock_filter[]; arg: SECCOMP_FILTER_FLAG_*
+  kCwd = 56,         // a: path; chdir after credentials, then getcwd must be inside the root
+  kStdioOwner = 58,  // arg: uid; gives it the pipes on 0, 1 and 2
+  kDupFd = 57,       // fd -> arg: a number >= 3 that stays open over exec (preserved descriptors)
   // --- the end: exactly one, last
   kExec = 70,   // a: "argv0\0argv1\0"; b: "K=V\0K=V\0"; looks argv0 up in PATH of b inside the
                 // root when it has no '/'
@@ -91,6 +95,7 @@ enum StepFlags : uint16_t {
   kCreateFile = 2,
   kOptional = 4,
   kClamp = 8,
+  kRaise = 16,  // of kRlimit: only lifts a hard limit that is below the one given
 };
 
 struct Step {
