@@ -66,14 +66,20 @@ void ContainerEntry::StartFailed() {
   pid_ = 0;
   pidfd_.reset();
   exit_.reset();
+  early_end_.reset();
 }
 
 void ContainerEntry::Started(pid_t pid, UniqueFd pidfd) {
-  absl::MutexLock lock(&mutex_);
-  if (phase_ == Phase::kExited) return;
-  phase_ = Phase::kRunning;
-  pid_ = pid;
-  pidfd_ = std::move(pidfd);
+  std::optional<wire::ExitRecord> early;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (phase_ == Phase::kExited) return;
+    phase_ = Phase::kRunning;
+    pid_ = pid;
+    pidfd_ = std::move(pidfd);
+    early = std::exchange(early_end_, std::nullopt);
+  }
+  if (early.has_value()) OnEnd(*early);
 }
 
 void ContainerEntry::Ended(const ExitInfo& exit) {
@@ -111,12 +117,22 @@ Status ContainerEntry::WaitForExit(absl::Time deadline) {
       absl::StrCat("container ", setup_.container_id, ": its exit was not reported"));
 }
 
+void ContainerEntry::AwaitEarlyEnd(absl::Time deadline) {
+  absl::MutexLock lock(&mutex_);
+  auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return early_end_.has_value(); };
+  mutex_.AwaitWithDeadline(absl::Condition(&ended), deadline);
+}
+
 void ContainerEntry::OnEnd(const wire::ExitRecord& record) {
   const ExitInfo exit = ExitInfoFrom(record);
   {
     absl::MutexLock lock(&mutex_);
     // An event that was overtaken by a listing.
     if (phase_ != Phase::kRunning && phase_ != Phase::kStarting) return;
+    if (phase_ == Phase::kStarting && !setup_.external_runtime.empty()) {
+      early_end_ = record;
+      return;
+    }
     phase_ = Phase::kExited;
     exit_ = exit;
     pidfd_.reset();

@@ -52,6 +52,8 @@ class ContainerEntry : public WatchedProcess {
   StatusOr<UniqueFd> DupPidfd();
   // Until its exit is known. DeadlineExceeded.
   Status WaitForExit(absl::Time deadline);
+  // Until an external runtime that failed to start its container has ended.
+  void AwaitEarlyEnd(absl::Time deadline);
   void OnEnd(const wire::ExitRecord& record) override;
 
  private:
@@ -70,6 +72,9 @@ class ContainerEntry : public WatchedProcess {
   pid_t pid_ ABSL_GUARDED_BY(mutex_) = 0;
   UniqueFd pidfd_ ABSL_GUARDED_BY(mutex_);
   std::optional<ExitInfo> exit_ ABSL_GUARDED_BY(mutex_);
+  // An external runtime's end while it is not known whether its container ran: a failed start is
+  // no exit.
+  std::optional<wire::ExitRecord> early_end_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The first eight bytes of the ID: found again from a record after a restart.

@@ -91,9 +91,14 @@ Status RuntimeImpl::CreateContainer(const Context& context, const ContainerSetup
   Undo undo;
   undo.Add([&] { Forget(entry); });
   RETURN_IF_ERROR(entry->Security(compiler_).status());
-  ASSIGN_OR_RETURN(ContainerSources sources,
-                   ContainerSources::Open(setup, *vault_, user_namespace));
-  entry->SetSources(std::move(sources));
+  if (setup.external_runtime.empty()) {
+    ASSIGN_OR_RETURN(ContainerSources sources,
+                     ContainerSources::Open(setup, *vault_, user_namespace));
+    entry->SetSources(std::move(sources));
+  } else {
+    RETURN_IF_ERROR(CreateExternal(setup));
+    undo.Add([&] { RemoveExternal(setup.container_id).IgnoreError(); });
+  }
   ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Create(setup.cgroup_parent, setup.container_id));
   undo.Add([cgroup] { cgroup.Remove().IgnoreError(); });
   // Under systemd the limits are the scope's, which a process brings into being.
@@ -132,12 +137,16 @@ Status RuntimeImpl::AddContainer(const ContainerSetup& setup, bool started) {
   }
   if (found != nullptr && found->running) {
     StatusOr<Launched> launched = supervisor_->Open(entry->key());
+    if (launched.ok() && !setup.external_runtime.empty()) {
+      launched = OpenExternal(setup, *std::move(launched));
+    }
     if (launched.ok()) {
       if (!entry->BeginStart().ok()) return absl::OkStatus();  // the exit event was faster
       entry->Started(launched->pid, std::move(launched->pidfd));
     } else if (launched.status().code() == absl::StatusCode::kNotFound) {
       // It ended between the two questions; its event comes.
       entry->BeginStart().IgnoreError();
+      entry->Started(0, UniqueFd());
     } else {
       return launched.status();
     }
@@ -180,6 +189,7 @@ Status RuntimeImpl::DeleteContainer(const std::string& container_id) {
   Status forgotten = supervisor_->Forget(entry->key());
   // A pod that is gone has nothing left to forget.
   if (!forgotten.ok() && forgotten.code() != absl::StatusCode::kNotFound) return forgotten;
+  if (!entry->setup().external_runtime.empty()) RETURN_IF_ERROR(RemoveExternal(container_id));
   Forget(entry);
   return absl::OkStatus();
 }
@@ -189,6 +199,7 @@ Status RuntimeImpl::DeleteLeftover(const std::string& container_id,
   ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Open(cgroup_parent, container_id));
   Status killed = cgroup.Kill();
   if (!killed.ok() && !absl::IsNotFound(killed)) return killed;
+  if (IsId(container_id)) RETURN_IF_ERROR(RemoveExternal(container_id));
   return cgroup.Remove();
 }
 

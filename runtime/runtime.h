@@ -68,6 +68,8 @@ struct ContainerSetup {
   std::string cgroup_parent;  // the pod's
   std::string log_path;       // absolute; empty: output is drained and discarded
   bool open_stdin = false;
+  // Absolute path of an OCI runtime that makes the container instead of this one; empty: this one.
+  std::string external_runtime;
   bool host_ipc = false;  // /dev/shm is the host's instead of the pod's
 };
 // The other half of a monitor's slots is for execs.

@@ -82,6 +82,14 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
   StatusOr<int> UserNamespace(const ContainerSetup& setup, const PodHandle& pod) const;
   StatusOr<UniqueFd> PidNamespace(const ContainerSetup& setup, const PodHandle& pod);
 
+  // --- external_starts.cc
+  Status CreateExternal(const ContainerSetup& setup);
+  StatusOr<pid_t> LaunchExternal(const Context& context, const Entry& entry);
+  // The container's process instead of its runtime's, where it can be known.
+  StatusOr<Launched> OpenExternal(const ContainerSetup& setup, Launched runtime);
+  Status RemoveExternal(const std::string& container_id);
+  StatusOr<std::string> PidNamespacePath(const ContainerSetup& setup, const PodHandle& pod);
+
   // --- execs.cc
   StatusOr<Launched> LaunchExec(const Context& context, const ContainerSetup& setup,
                                 const ProcessKey& key, const Cgroup& cgroup, ExecPlanInput input);

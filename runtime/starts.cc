@@ -55,6 +55,7 @@ StatusOr<pid_t> RuntimeImpl::StartContainer(const Context& context,
   ASSIGN_OR_RETURN(Entry entry, Find(container_id));
   ASSIGN_OR_RETURN(std::optional<ContainerSources> sources, entry->BeginStart());
   StatusOr<pid_t> pid = [&]() -> StatusOr<pid_t> {
+    if (!entry->setup().external_runtime.empty()) return LaunchExternal(context, entry);
     if (!sources.has_value()) {
       // After a restart of the daemon, or a start that failed.
       ASSIGN_OR_RETURN(std::shared_ptr<PodHandle> pod, Pod(entry->setup().pod_id));

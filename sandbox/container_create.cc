@@ -202,6 +202,7 @@ StatusOr<runtime::ContainerSetup> ManagerImpl::SetupOf(const ContainerRecord& re
     ASSIGN_OR_RETURN(const Handler* handler, HandlerOf(*pod));
     RETURN_IF_ERROR(AttachSeccomp(record.config, *handler, &setup.spec));
     setup.cgroup_parent = pod->config.cgroup_parent;
+    setup.external_runtime = handler->runtime_path;
   }
   const NamespaceOptions& options = record.config.security.namespaces;
   setup.pid_mode = static_cast<runtime::PidMode>(0);

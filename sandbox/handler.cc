@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sandbox/handler.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <set>
 
@@ -77,6 +79,12 @@ Status CheckHandler(const Handler& handler) {
                           absl::StrCat("\"", name, "\" needs a dotted name and a value")),
                       "sysctls");
     }
+  }
+  if (!handler.runtime_path.empty() &&
+      (!handler.runtime_path.starts_with("/") || access(handler.runtime_path.c_str(), X_OK) != 0)) {
+    return annotate(absl::InvalidArgumentError(absl::StrCat("\"", handler.runtime_path,
+                                                            "\" is no absolute path of a program")),
+                    "runtime_path");
   }
   if (!handler.seccomp_profile.empty()) {
     RETURN_IF_ERROR(annotate(

@@ -20,6 +20,8 @@ struct Handler {
   // Absolute path of a profile in OCI or Docker form that stands for RuntimeDefault; empty: the
   // built-in one. Read at each use.
   std::string seccomp_profile = {};
+  // Absolute path of an OCI runtime that makes the containers; empty: berth's own.
+  std::string runtime_path = {};
   // Of pods, unless a pod sets the same name.
   StringMap sysctls = {};
   // What a container has before its own additions and removals; not set: the usual 14.

@@ -38,6 +38,8 @@ TEST(HandlersTest, BadHandlersAreNamed) {
   EXPECT_THAT(
       Handlers::Create({{.name = "a", .seccomp_profile = "/no/such"}}),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("handlers.a.seccomp_profile: ")));
+  EXPECT_THAT(Handlers::Create({{.name = "a", .runtime_path = "/no/such"}}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("handlers.a.runtime_path: ")));
   EXPECT_THAT(Handlers::Create({{.name = "a", .sysctls = {{"net/x", "1"}}}}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("handlers.a.sysctls: ")));
 }

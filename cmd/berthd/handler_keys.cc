@@ -26,6 +26,8 @@ struct HandlerKey {
 };
 
 constexpr HandlerKey kKeys[] = {
+    {"runtime_path", &Handler::runtime_path,
+     "An OCI runtime that makes the containers instead of berth.", "\"/usr/bin/crun\""},
     {"seccomp_profile", &Handler::seccomp_profile,
      "Stands for RuntimeDefault: a profile in OCI or Docker form.", "\"/etc/berth/seccomp.json\""},
     {"sysctls", &Handler::sysctls, "Of pods, unless a pod sets the same name.",

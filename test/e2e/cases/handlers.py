@@ -2,8 +2,10 @@
 """Runtime handlers: named profiles of the configuration that pods choose."""
 
 import json
+import os
 import subprocess
 
+from harness import wait
 from harness.case import own_node
 
 HARDENED = """
@@ -77,3 +79,64 @@ def test_bad_profile_is_refused_by_the_check(t):
         check = subprocess.run([t.tools["berthd"], "config", "check", "--config", path],
                                capture_output=True, text=True, check=False)
         assert check.returncode == 1 and part in check.stderr, check
+
+
+EXTERNAL = "[handlers.runc]\nruntime_path = '/usr/sbin/runc'\n"
+
+
+@own_node(config=EXTERNAL)
+def test_external_runtime(t):
+    """Debian's runc makes the containers of one handler; everything else is as ever."""
+    own = t.pod().run(["sleep", "1000"])
+    t.handler = "runc"
+    pod = t.pod()
+    container = pod.run(["sh", "-c", "echo out; echo err >&2; exit 5"])
+    status = container.wait()
+    assert status["exitCode"] == 5 and status["reason"] == "Error", status
+    assert sorted(container.log_lines()) == [(b"stderr", b"F", b"err"), (b"stdout", b"F", b"out")]
+
+    shell = "trap 'exit 3' TERM; touch /dev/shm/mine; echo ready; while :; do sleep 0.05; done"
+    container = pod.run(["sh", "-c", shell])
+    wait.until(lambda: "ready" in container.log_text(), 10, "the container to be ready")
+    assert container.exec("sh", "-c", "echo hi; exit 4") == (4, "hi\n", "")
+    # The pod's namespaces and shared memory are the same as those of berth's own containers.
+    info = t.call("PodSandboxStatus", {"podSandboxId": pod.id, "verbose": True})["info"]["info"]
+    assert os.path.samefile(json.loads(info)["netnsPath"], f"/proc/{container.pid}/ns/net")
+    assert container.output("ls", "/dev/shm") == "mine\n"
+    container.stop(timeout=10)
+    assert container.status["exitCode"] == 3, container.status
+
+    killed = pod.run(["sleep", "1000"])
+    killed.stop()
+    assert killed.status["exitCode"] == 137, killed.status
+    assert own.output("echo", "alive") == "alive\n"
+
+
+@own_node(config=EXTERNAL)
+def test_external_runtime_over_a_restart(t):
+    t.handler = "runc"
+    pod = t.pod()
+    container = pod.run(["sh", "-c", "trap 'exit 6' TERM; while :; do sleep 0.05; done"])
+    pid = container.pid
+    t.node.runtime.kill()
+    t.node.runtime.start()
+    t.node.connect()
+    assert container.pid == pid
+    assert container.output("echo", "alive") == "alive\n"
+    container.stop(timeout=10)
+    assert container.status["exitCode"] == 6, container.status
+
+
+@own_node(config=EXTERNAL)
+def test_external_runtime_refusals(t):
+    t.handler = "runc"
+    pod = t.pod()
+    t.fails("Unimplemented", "CreateContainer", {
+        "podSandboxId": pod.id, "sandboxConfig": pod.config,
+        "config": {"metadata": {"name": "tty"}, "image": {"image": t.busybox}, "tty": True,
+                   "linux": {}}}, part="terminal")
+    container = pod.create(["/no/such/program"])
+    t.fails("Internal|NotFound", "StartContainer", {"containerId": container.id},
+            part="/no/such/program")
+    status = container.status
+    assert status["reason"] == "StartError" and status["exitCode"] == 128, status

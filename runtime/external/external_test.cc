@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "runtime/external/bundle.h"
+#include "runtime/external/external_spec.h"
+#include "runtime/external/host_program.h"
+#include "test/support/status_matchers.h"
+
+namespace berth::runtime {
+namespace {
+
+using spec::NamespaceType;
+
+class BundleTest : public testing::Test {
+ protected:
+  BundleTest() {
+    std::string pattern = testing::TempDir() + "/bundle-XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+  }
+  ~BundleTest() override { std::filesystem::remove_all(directory_); }
+  void Write(const std::string& path, const std::string& text) {
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    std::ofstream(path) << text;
+  }
+  std::string directory_;
+};
+
+TEST_F(BundleTest, PidIsReadOnceItIsWritten) {
+  const Bundle bundle(directory_, std::string(64, 'a'));
+  EXPECT_THAT(bundle.ReadPid(), StatusIs(absl::StatusCode::kNotFound, testing::_));
+  Write(bundle.pid_path(), "");
+  EXPECT_THAT(bundle.ReadPid(), StatusIs(absl::StatusCode::kNotFound, testing::_));
+  Write(bundle.pid_path(), "-3");
+  EXPECT_THAT(bundle.ReadPid(), StatusIs(absl::StatusCode::kNotFound, testing::_));
+  Write(bundle.pid_path(), "4711\n");
+  EXPECT_EQ(*bundle.ReadPid(), 4711);
+  EXPECT_OK(bundle.Remove());
+  EXPECT_FALSE(std::filesystem::exists(bundle.path()));
+  EXPECT_OK(bundle.Remove());
+}
+
+TEST_F(BundleTest, LastMessageIsTheLogsLast) {
+  const Bundle bundle(directory_, std::string(64, 'a'));
+  EXPECT_EQ(bundle.LastMessage(), "");
+  Write(bundle.log_path(), "{\"msg\":\"one\"}\n{\"msg\":\"two\",\"level\":\"error\"}\n");
+  EXPECT_EQ(bundle.LastMessage(), "two");
+  Write(bundle.log_path(), "plain text\n");
+  EXPECT_EQ(bundle.LastMessage(), "plain text");
+}
+
+TEST(ExternalSpecTest, JoinsThePodsNamespacesByPath) {
+  spec::Spec in;
+  in.hostname = "pod";
+  in.linux.namespaces = {{NamespaceType::kMount, ""},
+                         {NamespaceType::kNetwork, "x"},
+                         {NamespaceType::kPid, ""},
+                         {NamespaceType::kCgroup, ""}};
+  in.mounts = {{"/dev/shm", "tmpfs", "shm", {}, {}, {}}};
+  const spec::Spec out =
+      ExternalSpec(in, {.network = "/n", .ipc = "/i", .uts = "/u", .pid = "/p"}, "/shm");
+  EXPECT_EQ(out.root->path, "rootfs");
+  EXPECT_EQ(out.hostname, "");
+  EXPECT_EQ(out.linux.FindNamespace(NamespaceType::kNetwork)->path, "/n");
+  EXPECT_EQ(out.linux.FindNamespace(NamespaceType::kIpc)->path, "/i");
+  EXPECT_EQ(out.linux.FindNamespace(NamespaceType::kUts)->path, "/u");
+  EXPECT_EQ(out.linux.FindNamespace(NamespaceType::kPid)->path, "/p");
+  EXPECT_NE(out.linux.FindNamespace(NamespaceType::kCgroup), nullptr);
+  EXPECT_EQ(out.mounts[0].type, "bind");
+  EXPECT_EQ(out.mounts[0].source, "/shm");
+
+  NamespacePaths own_pid;
+  own_pid.own_pid = true;
+  const spec::Spec host = ExternalSpec(in, own_pid, "");
+  EXPECT_EQ(host.linux.FindNamespace(NamespaceType::kNetwork), nullptr);
+  EXPECT_EQ(host.linux.FindNamespace(NamespaceType::kPid)->path, "");
+  EXPECT_EQ(host.mounts[0].type, "tmpfs");
+}
+
+TEST(HostProgramTest, PlanIsOneThatStageTakes) {
+  ASSERT_OK_AND_ASSIGN(const Plan plan, BuildHostProgramPlan(7, {"/usr/bin/crun", "run"}));
+  // Validate() wants eight-byte alignment.
+  std::vector<uint64_t> copy((plan.bytes.size() + 7) / 8);
+  memcpy(copy.data(), plan.bytes.data(), plan.bytes.size());
+  wire::PlanView view;
+  ASSERT_TRUE(wire::Validate(copy.data(), plan.bytes.size(), &view));
+  EXPECT_EQ(view.header->step_count, 3u);
+  EXPECT_THAT(plan.fds, testing::ElementsAre(7));
+}
+
+}  // namespace
+}  // namespace berth::runtime
