@@ -89,6 +89,9 @@ Status RuntimeImpl::CreateExternal(const ContainerSetup& setup) {
     return absl::UnimplementedError("external runtime: supported with the cgroupfs driver only");
   }
   ASSIGN_OR_RETURN(std::shared_ptr<PodHandle> pod, Pod(setup.pod_id));
+  if (pod->namespaces().user.ok()) {
+    return absl::UnimplementedError("user namespaces: not supported with an external runtime");
+  }
   ASSIGN_OR_RETURN(UniqueFd root, MountRootfs(setup.rootfs));
   const Bundle bundle(options_.state_dir, setup.container_id);
   UniqueFd shm;
