@@ -64,7 +64,8 @@ StatusOr<std::unique_ptr<Exec>> RuntimeImpl::StartExec(const Context& context,
   input.container_pidfd = pidfd->get();
   input.namespaces = JoinedNamespaces(setup, pod->namespaces());
   input.user_namespace = pod->namespaces().user.ok();
-  input.host_root = spec::HostId(setup.spec.linux.uid_mappings, 0);
+  input.host_root = {spec::HostId(setup.spec.linux.uid_mappings, 0),
+                     spec::HostId(setup.spec.linux.gid_mappings, 0)};
   input.stdio[0] = request.stdin_fd.ok() ? request.stdin_fd.get() : wire::kNoFd;
   input.stdio[1] = request.stdout_fd.ok() ? request.stdout_fd.get() : wire::kNoFd;
   input.stdio[2] = request.stderr_fd.ok() ? request.stderr_fd.get() : wire::kNoFd;

@@ -106,7 +106,8 @@ Status AppendMounts(PlanBuilder& builder, const ContainerPlanInput& input) {
 Status EnterUserNamespace(PlanBuilder& builder, const ContainerPlanInput& input) {
   for (int fd : input.cgroup_tasks) builder.Add(Op::kCgroupTasks, {.fd = fd});
   RETURN_IF_ERROR(AppendLimitsBeforeJoin(builder, *input.spec->process, input.resolved,
-                                         spec::HostId(input.spec->linux.uid_mappings, 0)));
+                                         {spec::HostId(input.spec->linux.uid_mappings, 0),
+                                          spec::HostId(input.spec->linux.gid_mappings, 0)}));
   builder.Add(Op::kSetns, {.fd = input.user_namespace, .arg = CLONE_NEWUSER});
   if ((input.clone_flags & CLONE_NEWPID) != 0) builder.Add(Op::kHandOver, {.arg = CLONE_NEWPID});
   if (input.gate) builder.Add(Op::kGate);

@@ -18,7 +18,7 @@ struct ExecPlanInput {
   std::vector<int> cgroup_tasks;  // v1, of the exec's own cgroup
   bool gate = false;
   bool user_namespace = false;  // `namespaces` has CLONE_NEWUSER ...
-  uint32_t host_root = 0;       // ... where this uid of the node is root
+  HostIds host_root;            // ... whose root the node knows by these IDs
   int container_pidfd = wire::kNoFd;
   // CLONE_NEW* to join; the PID namespace is joined by the launch.
   uint64_t namespaces = 0;

@@ -149,10 +149,10 @@ Status AppendLimits(PlanBuilder& builder, const spec::Process& process,
 }
 
 Status AppendLimitsBeforeJoin(PlanBuilder& builder, const spec::Process& process,
-                              const ResolvedProcess& resolved, uint32_t host_root) {
+                              const ResolvedProcess& resolved, const HostIds& root) {
   // Soft limits come later: a low one would hinder the steps in between.
   AppendRlimits(builder, resolved, static_cast<uint16_t>(wire::kRaise | ClampFlag(resolved)));
-  builder.Add(Op::kStdioOwner, {.arg = host_root});
+  builder.Add(Op::kStdioOwner, {.arg = uint64_t{root.uid} << 32 | root.gid});
   return AppendScheduling(builder, process, resolved);
 }
 

@@ -30,10 +30,16 @@ struct ResolvedProcess {
 Status AppendLimits(PlanBuilder& builder, const spec::Process& process,
                     const ResolvedProcess& resolved);
 
+struct HostIds {
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+};
+
 // For a process of a user namespace, where the node's privileges are gone: before it joins, what
-// only they permit (higher limits, a lower OOM score, scheduling; the pipes of `host_root`) ...
+// only they permit (higher limits, a lower OOM score, scheduling; the pipes of `root`, whom the
+// node knows by these IDs) ...
 Status AppendLimitsBeforeJoin(PlanBuilder& builder, const spec::Process& process,
-                              const ResolvedProcess& resolved, uint32_t host_root);
+                              const ResolvedProcess& resolved, const HostIds& root);
 // ... and afterwards the rest of what AppendLimits does.
 Status AppendLimitsAfterJoin(PlanBuilder& builder, const spec::Process& process,
                              const ResolvedProcess& resolved);

@@ -122,11 +122,11 @@ int CapBounding(uint64_t keep) {
 }
 
 // A program that is not root must be able to reopen /dev/stdout.
-void GiveStdio(uid_t uid) {
+void GiveStdio(uid_t uid, gid_t gid) {
   for (int fd = 0; fd < 3; ++fd) {
     struct stat info;
     if (::fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode) && info.st_uid != uid) {
-      (void)::fchown(fd, uid, static_cast<gid_t>(-1));
+      (void)::fchown(fd, uid, gid);
     }
   }
 }
@@ -134,7 +134,7 @@ void GiveStdio(uid_t uid) {
 int User(PlanRun* run, const Step& step) {
   uid_t uid = static_cast<uid_t>(step.arg >> 32);
   gid_t gid = static_cast<gid_t>(step.arg);
-  GiveStdio(uid);
+  GiveStdio(uid, static_cast<gid_t>(-1));
   if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return -errno;
   long r = Call(SYS_setgroups, step.a.size / 4, run->Text(step.a));
   if (r == 0) r = Call(SYS_setresgid, gid, gid, gid);
@@ -219,7 +219,7 @@ int ProcessStep(PlanRun* run, const Step& step) {
     case Op::kStdio:
       return ::dup2(run->fds[step.fd], static_cast<int>(arg)) < 0 ? -errno : 0;
     case Op::kStdioOwner:
-      GiveStdio(static_cast<uid_t>(arg));
+      GiveStdio(static_cast<uid_t>(arg >> 32), static_cast<gid_t>(arg));
       return 0;
     case Op::kSetsid:
       return ::setsid() < 0 && errno != EPERM ? -errno : 0;

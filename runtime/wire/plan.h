@@ -81,7 +81,7 @@ enum class Op : uint16_t {
   kNoNewPrivs = 54,
   kSeccomp = 55,     // a: struct sock_filter[]; arg: SECCOMP_FILTER_FLAG_*
   kCwd = 56,         // a: path; chdir after credentials, then getcwd must be inside the root
-  kStdioOwner = 58,  // arg: uid; gives it the pipes on 0, 1 and 2
+  kStdioOwner = 58,  // arg: uid << 32 | gid; gives them the pipes on 0, 1 and 2
   kDupFd = 57,       // fd -> arg: a number >= 3 that stays open over exec (preserved descriptors)
   // --- the end: exactly one, last
   kExec = 70,   // a: "argv0\0argv1\0"; b: "K=V\0K=V\0"; looks argv0 up in PATH of b inside the
