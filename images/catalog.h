@@ -84,6 +84,7 @@ class Catalog {
   StatusOr<ContainerImage> Attach(const std::string& container, const std::string& image);
   // Unknown: OK.
   Status Detach(const std::string& container);
+  // All users, as given to Attach.
   std::vector<std::string> Containers() const;
 
   // Bytes and inodes of layers and blobs.

@@ -123,6 +123,18 @@ StatusOr<RootfsSpec> FakeImageService::PrepareRootfs(const std::string& containe
   return spec;
 }
 
+StatusOr<RootfsSpec> FakeImageService::PrepareVolume(const std::string&,
+                                                     const std::string& image_id) {
+  std::lock_guard lock(mutex_);
+  if (!images_.contains(image_id)) {
+    return absl::NotFoundError(absl::StrCat("image ", image_id, " does not exist"));
+  }
+  RootfsSpec spec;
+  spec.lower = {LowerOf(image_id)};
+  RETURN_IF_ERROR(MakeDirs(spec.lower[0], 0755));
+  return spec;
+}
+
 Status FakeImageService::RemoveRootfs(const std::string& container_id) {
   return RemoveTree(AT_FDCWD, absl::StrCat(root_, "/containers/", container_id));
 }

@@ -40,6 +40,8 @@ class FakeImageService : public ImageService {
   StatusOr<FsUsage> GetFsUsage() override;
   StatusOr<RootfsSpec> PrepareRootfs(const std::string& container_id,
                                      const std::string& image_id) override;
+  StatusOr<RootfsSpec> PrepareVolume(const std::string& container_id,
+                                     const std::string& image_id) override;
   Status RemoveRootfs(const std::string& container_id) override;
   StatusOr<std::pair<uint64_t, uint64_t>> RootfsUsage(const std::string& container_id) override;
   Status Recover(const std::vector<std::string>& container_ids) override;

@@ -108,7 +108,12 @@ class ImageService {
   // their content. NotFound if the image is gone. The image's content stays while it exists.
   virtual StatusOr<RootfsSpec> PrepareRootfs(const std::string& container_id,
                                              const std::string& image_id) = 0;
-  // Removes what PrepareRootfs made; unknown is OK.
+  // The layers of an image that the container mounts as a volume, read-only: no upper directory.
+  // Idempotent. NotFound if the image is gone. Its content stays until RemoveRootfs of the
+  // container.
+  virtual StatusOr<RootfsSpec> PrepareVolume(const std::string& container_id,
+                                             const std::string& image_id) = 0;
+  // Removes what PrepareRootfs made and lets go of its volumes; unknown is OK.
   virtual Status RemoveRootfs(const std::string& container_id) = 0;
   // Bytes and inodes of the writable layer.
   virtual StatusOr<std::pair<uint64_t, uint64_t>> RootfsUsage(const std::string& container_id) = 0;

@@ -31,6 +31,13 @@ std::string FlightKey(const Reference& reference, const std::optional<AuthConfig
   return absl::StrCat(key, " ", Sha256Of(secret).str());
 }
 
+// How the catalog knows a container as the user of a volume. IDs of containers hold no slash.
+std::string VolumeUser(const std::string& container_id, const std::string& image_id) {
+  return absl::StrCat(container_id, "/", image_id);
+}
+
+std::string ContainerOf(const std::string& user) { return user.substr(0, user.find('/')); }
+
 ImageNames NamesOf(const Reference& reference, const Digest& resolved) {
   ImageNames names;
   // A digest pins more than the tag beside it says, which the registry was not asked for.
@@ -160,6 +167,15 @@ StatusOr<FsUsage> Service::GetFsUsage() {
   return FsUsage{options_.root, bytes, inodes, absl::GetCurrentTimeNanos()};
 }
 
+std::vector<std::string> Service::PathsOf(const ImageRow& row) const {
+  std::vector<std::string> paths;
+  for (auto it = row.chain.rbegin(); it != row.chain.rend(); ++it) {
+    paths.push_back(layers_->PathOf(*it));
+  }
+  if (paths.empty()) paths.push_back(layers_->EmptyPath());
+  return paths;
+}
+
 StatusOr<RootfsSpec> Service::PrepareRootfs(const std::string& container_id,
                                             const std::string& image_id) {
   RETURN_IF_ERROR(RootfsStore::CheckId(container_id));
@@ -172,17 +188,27 @@ StatusOr<RootfsSpec> Service::PrepareRootfs(const std::string& container_id,
   RETURN_IF_ERROR(
       Annotate(rootfs_->Prepare(container_id, root), absl::StrCat("rootfs of ", container_id)));
   RootfsSpec spec;
-  for (auto it = image.row.chain.rbegin(); it != image.row.chain.rend(); ++it) {
-    spec.lower.push_back(layers_->PathOf(*it));
-  }
-  if (spec.lower.empty()) spec.lower.push_back(layers_->EmptyPath());
+  spec.lower = PathsOf(image.row);
   spec.upper = rootfs_->UpperOf(container_id);
   spec.work = rootfs_->WorkOf(container_id);
   return spec;
 }
 
+StatusOr<RootfsSpec> Service::PrepareVolume(const std::string& container_id,
+                                            const std::string& image_id) {
+  RETURN_IF_ERROR(RootfsStore::CheckId(container_id));
+  ASSIGN_OR_RETURN(Catalog::ContainerImage image,
+                   catalog_->Attach(VolumeUser(container_id, image_id), image_id));
+  return RootfsSpec{.lower = PathsOf(image.row), .upper = "", .work = ""};
+}
+
 Status Service::RemoveRootfs(const std::string& container_id) {
   RETURN_IF_ERROR(rootfs_->Remove(container_id));
+  for (const std::string& user : catalog_->Containers()) {
+    if (ContainerOf(user) == container_id && user != container_id) {
+      RETURN_IF_ERROR(catalog_->Detach(user));
+    }
+  }
   return catalog_->Detach(container_id);
 }
 
@@ -197,7 +223,7 @@ Status Service::Recover(const std::vector<std::string>& container_ids) {
     if (!alive.contains(id)) RETURN_IF_ERROR(layers_->Trash("containers", id));
   }
   for (const std::string& id : catalog_->Containers()) {
-    if (!alive.contains(id)) RETURN_IF_ERROR(catalog_->Detach(id));
+    if (!alive.contains(ContainerOf(id))) RETURN_IF_ERROR(catalog_->Detach(id));
   }
   return catalog_->Sweep();
 }

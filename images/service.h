@@ -38,6 +38,8 @@ class Service : public ImageService {
   StatusOr<FsUsage> GetFsUsage() override;
   StatusOr<RootfsSpec> PrepareRootfs(const std::string& container_id,
                                      const std::string& image_id) override;
+  StatusOr<RootfsSpec> PrepareVolume(const std::string& container_id,
+                                     const std::string& image_id) override;
   Status RemoveRootfs(const std::string& container_id) override;
   StatusOr<std::pair<uint64_t, uint64_t>> RootfsUsage(const std::string& container_id) override;
   Status Recover(const std::vector<std::string>& container_ids) override;
@@ -48,6 +50,8 @@ class Service : public ImageService {
 
  private:
   explicit Service(Options options);
+  // Layer directories, top first.
+  std::vector<std::string> PathsOf(const ImageRow& row) const;
   StatusOr<std::vector<std::string>> ImportDirectory(const Context& context, UniqueFd dir,
                                                      const std::string& name);
 

@@ -170,6 +170,35 @@ TEST_F(ServiceTest, RemovalKeepsWhatAContainerUses) {
   EXPECT_OK(service_->Remove(Context(), id));
 }
 
+TEST_F(ServiceTest, RemovalKeepsWhatIsMountedAsAVolume) {
+  TestImage image;
+  image.AddLayer(TarBuilder().File("a", "1").Finish());
+  image.AddLayer(TarBuilder().File("b", "2").Finish());
+  ASSERT_OK_AND_ASSIGN(std::string id, ImportOne(image, "registry.test/data:1"));
+  ASSERT_OK_AND_ASSIGN(RootfsSpec spec, service_->PrepareVolume("c1", id));
+  ASSERT_THAT(spec.lower, SizeIs(2));
+  EXPECT_TRUE(spec.upper.empty() && spec.work.empty());
+  EXPECT_TRUE(fs::exists(spec.lower[0] + "/b") && fs::exists(spec.lower[1] + "/a"));
+  EXPECT_TRUE(absl::IsNotFound(service_->PrepareVolume("c1", "sha256:00").status()));
+
+  EXPECT_OK(service_->Remove(Context(), id));
+  EXPECT_THAT(service_->List(), IsEmpty());
+  EXPECT_TRUE(absl::IsNotFound(service_->PrepareVolume("c2", id).status()));
+  Stop();
+  Start();
+  EXPECT_OK(service_->Recover({"c1"}));
+  ASSERT_OK_AND_ASSIGN(RootfsSpec again, service_->PrepareVolume("c1", id));
+  EXPECT_TRUE(fs::exists(again.lower[0] + "/b"));
+  EXPECT_OK(service_->RemoveRootfs("c1"));
+  EXPECT_EQ(LayerDirectories(), 0u);
+
+  ASSERT_OK_AND_ASSIGN(id, ImportOne(image, "registry.test/data:1"));
+  ASSERT_OK(service_->PrepareVolume("c3", id));
+  EXPECT_OK(service_->Remove(Context(), id));
+  EXPECT_OK(service_->Recover({"c1"}));
+  EXPECT_EQ(LayerDirectories(), 0u);
+}
+
 TEST_F(ServiceTest, SharesLayersBetweenImages) {
   std::string base = TarBuilder().File("base", std::string(1000, 'b')).Finish();
   TestImage one;

@@ -9,6 +9,7 @@
 #include "runtime/mount/bind_source.h"
 #include "runtime/mount/detached.h"
 #include "runtime/mount/dev_tree.h"
+#include "runtime/mount/image_volume.h"
 #include "runtime/mount/rootfs.h"
 #include "runtime/plan/mount_options.h"
 
@@ -48,6 +49,16 @@ StatusOr<ContainerSources> ContainerSources::Open(const ContainerSetup& setup,
       role = {.opened = true, .directory = source.directory};
       fds.push_back(std::move(source.mount));
       // A host's /dev instead of ours.
+      if (path == "/dev") sources.has_dev_ = false;
+    } else if (mount.type == kImageVolumeType) {
+      auto image = setup.images.find(mount.source);
+      if (image == setup.images.end()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("mount ", mount.destination, ": no image ", mount.source));
+      }
+      ASSIGN_OR_RETURN(ImageVolume volume, OpenImageVolume(mount, options, image->second, user));
+      role = {.opened = true, .directory = volume.directory};
+      fds.push_back(std::move(volume.mount));
       if (path == "/dev") sources.has_dev_ = false;
     } else if (path == "/dev/shm" && mount.type == "tmpfs" && !setup.host_ipc) {
       StatusOr<UniqueFd> shm = vault.Clone(setup.pod_id);

@@ -134,6 +134,22 @@ Status ManagerImpl::FillFromImage(const PodRecord& pod, const ContainerConfig& c
   return absl::OkStatus();
 }
 
+StatusOr<StringMap> ManagerImpl::HoldVolumeImages(ContainerRecord* record) {
+  StringMap ids;
+  for (Mount& mount : record->config.mounts) {
+    if (!mount.image.has_value()) continue;
+    ASSIGN_OR_RETURN(std::shared_ptr<const images::Image> image, images_->Find(mount.image->image));
+    if (image == nullptr) continue;
+    RETURN_IF_ERROR(
+        Annotate(images_->PrepareVolume(record->id, image->id).status(), "ImageVolumeMountFailed"));
+    ids[mount.image->image] = image->id;
+    mount.image->image_ref = ChooseImageRef(*image, mount.image->user_specified_image.empty()
+                                                        ? mount.image->image
+                                                        : mount.image->user_specified_image);
+  }
+  return ids;
+}
+
 Status ManagerImpl::BuildRecordSpec(const PodRecord& pod, const images::Image& image,
                                     const RootfsSpec& rootfs, ContainerRecord* record) {
   const ContainerSecurity& security = record->config.security;
@@ -172,6 +188,7 @@ Status ManagerImpl::BuildRecordSpec(const PodRecord& pod, const images::Image& i
   } else {
     ASSIGN_OR_RETURN(input.devices, FindDevices(record->config.devices));
   }
+  ASSIGN_OR_RETURN(input.volume_images, HoldVolumeImages(record));
   ASSIGN_OR_RETURN(runtime::spec::Spec spec, BuildSpec(input));
   record->spec_json = runtime::spec::ToJson(spec);
   // Seccomp is read anew at each use; a bad profile must show now.
@@ -222,6 +239,10 @@ StatusOr<runtime::ContainerSetup> ManagerImpl::SetupOf(const ContainerRecord& re
       break;
   }
   setup.rootfs = std::move(rootfs);
+  for (const runtime::spec::Mount& mount : setup.spec.mounts) {
+    if (mount.type != kImageMountType || setup.images.contains(mount.source)) continue;
+    ASSIGN_OR_RETURN(setup.images[mount.source], images_->PrepareVolume(record.id, mount.source));
+  }
   setup.log_path = record.log_path;
   setup.open_stdin = record.config.stdin_open;
   setup.host_ipc = options.ipc == NamespaceMode::kNode;

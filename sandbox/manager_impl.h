@@ -76,6 +76,9 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
                        std::shared_ptr<const images::Image>* image);
   Status BuildRecordSpec(const PodRecord& pod, const images::Image& image, const RootfsSpec& rootfs,
                          ContainerRecord* record);
+  // Finds the images that mounts name, keeps their content for the container and notes their
+  // digests; the result maps names to IDs. What is not here is left out.
+  StatusOr<StringMap> HoldVolumeImages(ContainerRecord* record);
   StatusOr<uint32_t> FreeSlot(const std::string& pod_id) const;
   StatusOr<runtime::ContainerSetup> SetupOf(const ContainerRecord& record, RootfsSpec rootfs) const;
 

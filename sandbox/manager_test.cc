@@ -109,6 +109,33 @@ class ManagerTest : public testing::Test {
   std::unique_ptr<ManagerImpl> manager_;
 };
 
+TEST_F(ManagerTest, ImageVolumesAreHeldUntilTheContainerIsRemoved) {
+  images_.Add("docker.io/library/data:1", dir_ + "/data");
+  const std::string data_id = (*images_.Find("docker.io/library/data:1"))->id;
+  ContainerConfig config = Container();
+  Mount mount;
+  mount.container_path = "/data";
+  mount.readonly = true;
+  mount.image = ImageRef{};
+  mount.image->image = "docker.io/library/missing:1";
+  config.mounts = {mount};
+  std::string pod = MustRun();
+  EXPECT_THAT(manager_->CreateContainer(Context(), pod, config),
+              StatusIs(absl::StatusCode::kNotFound, testing::StartsWith("ImageVolumeMountFailed")));
+  EXPECT_THAT(images_.Roots(), IsEmpty());
+
+  config.mounts[0].image->image = "docker.io/library/data:1";
+  std::string id = MustStart(pod, config);
+  EXPECT_EQ(images_.VolumesOf(id), 1u);
+  EXPECT_EQ(StatusOf(id).config.mounts[0].image->image, "docker.io/library/data:1");
+  EXPECT_EQ(StatusOf(id).config.mounts[0].image->image_ref, "docker.io/library/data@" + data_id);
+  EXPECT_EQ(runtime_->FindContainer(id)->images.at(data_id).lower[0], dir_ + "/data");
+  Restart();
+  EXPECT_EQ(runtime_->FindContainer(id)->images.at(data_id).lower[0], dir_ + "/data");
+  EXPECT_OK(manager_->RemoveContainer(Context(), id));
+  EXPECT_EQ(images_.VolumesOf(id), 0u);
+}
+
 TEST_F(ManagerTest, LifeOfAPod) {
   std::string pod = MustRun();
   ASSERT_OK_AND_ASSIGN(PodStatus status, manager_->GetPod(pod.substr(0, 10)));

@@ -24,6 +24,9 @@ struct HostDevice {
   uint32_t gid = 0;
 };
 
+// The type of a mount whose source is an image ID (runtime::ContainerSetup::images).
+inline constexpr char kImageMountType[] = "image";
+
 // All that the specification depends on beside the container's own configuration.
 struct SpecInput {
   std::string container_id;
@@ -41,6 +44,8 @@ struct SpecInput {
   // The devices that the request names, looked up on the host, in its order, with the permissions
   // asked for; for a privileged container all of the host's.
   std::vector<std::pair<HostDevice, std::string>> devices;
+  // IDs of the images that mounts name, by that name.
+  StringMap volume_images = {};
 };
 
 // InvalidArgument naming the field. Seccomp is not part of it: see AttachSeccomp.
@@ -57,6 +62,7 @@ Status AttachSeccomp(const ContainerConfig& config, const Handler& handler,
 StatusOr<std::vector<std::string>> BuildArgs(const ContainerConfig& config,
                                              const images::ImageConfig& image);
 std::vector<std::string> BuildEnv(const SpecInput& input);
+// NotFound for a mount of an image that volume_images lacks.
 StatusOr<std::vector<runtime::spec::Mount>> BuildMounts(const SpecInput& input);
 StatusOr<runtime::spec::Capabilities> BuildCapabilities(const ContainerSecurity& security,
                                                         const Handler& handler);

@@ -115,6 +115,35 @@ TEST_F(SpecBuilderTest, RefusesContradictoryMounts) {
   refused([](Mount& m) { m.mount_options = {"suid"}; }, "mount_options");
 }
 
+TEST_F(SpecBuilderTest, ImageVolumesAreReadOnlyMountsOfTheirId) {
+  Mount mount;
+  mount.container_path = "/data";
+  mount.image = ImageRef{};
+  mount.image->image = "docker.io/library/data:1";
+  mount.image_sub_path = "a/b";
+  mount.mount_options = {"noexec"};
+  mount.readonly = true;
+  container_.mounts = {mount};
+  EXPECT_THAT(BuildMounts(input_),
+              StatusIs(absl::StatusCode::kNotFound, testing::StartsWith("ImageVolumeMountFailed")));
+  input_.volume_images = {{"docker.io/library/data:1", "sha256:1234"}};
+  ASSERT_OK_AND_ASSIGN(auto mounts, BuildMounts(input_));
+  EXPECT_EQ(mounts.back().destination, "/data");
+  EXPECT_EQ(mounts.back().source, "sha256:1234");
+  EXPECT_EQ(mounts.back().type, kImageMountType);
+  EXPECT_THAT(mounts.back().options, ElementsAre("ro", "noexec", "subpath=a/b"));
+  auto refused = [&](auto change, const char* field) {
+    container_.mounts = {mount};
+    change(container_.mounts[0]);
+    EXPECT_THAT(BuildMounts(input_),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(field)));
+  };
+  refused([](Mount& m) { m.readonly = false; }, "mounts[0].readonly");
+  refused([](Mount& m) { m.host_path = "/x"; }, "mounts[0].host_path");
+  refused([](Mount& m) { m.propagation = Propagation::kBidirectional; }, "mounts[0].propagation");
+  refused([](Mount& m) { m.container_path = "/a/../b"; }, "mounts[0].container_path");
+}
+
 TEST_F(SpecBuilderTest, ResourcesOfZeroAreNotSpecified) {
   EXPECT_EQ(BuildResources({}), runtime::spec::Resources());
   Resources in;

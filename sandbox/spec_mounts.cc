@@ -28,14 +28,54 @@ StatusOr<std::string> CleanPath(const std::string& path, std::string_view field)
   return out.empty() ? std::string("/") : out;
 }
 
-StatusOr<spec::Mount> BindMount(const Mount& in, size_t index) {
+Status AddMountOptions(const Mount& in, const std::string& field, spec::Mount* out) {
+  for (const std::string& option : in.mount_options) {
+    if (option != "noexec" && option != "nodev" && option != "nosuid") {
+      return absl::InvalidArgumentError(absl::StrCat(field, ".mount_options: \"", option,
+                                                     "\" is not one of noexec, nodev, nosuid"));
+    }
+    out->options.push_back(option);
+  }
+  return absl::OkStatus();
+}
+
+// Type and source are of our own making: the runtime mounts the layers that the manager gives it
+// for this image, with the owners of the pod's user namespace.
+StatusOr<spec::Mount> ImageMount(const Mount& in, const std::string& field,
+                                 const StringMap& volume_images) {
+  if (!in.host_path.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ".host_path: must be empty for a mount of an image"));
+  }
+  if (!in.readonly) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ".readonly: must be true for a mount of an image"));
+  }
+  if (in.propagation != Propagation::kPrivate) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, ".propagation: must be private for a mount of an image"));
+  }
+  spec::Mount out;
+  ASSIGN_OR_RETURN(out.destination, CleanPath(in.container_path, field + ".container_path"));
+  out.type = kImageMountType;
+  auto id = volume_images.find(in.image->image);
+  if (id == volume_images.end()) {
+    return absl::NotFoundError(absl::StrCat("ImageVolumeMountFailed: ", field, ".image: \"",
+                                            in.image->image, "\" is not a local image"));
+  }
+  out.source = id->second;
+  out.options = {"ro"};
+  RETURN_IF_ERROR(AddMountOptions(in, field, &out));
+  if (!in.image_sub_path.empty()) out.options.push_back("subpath=" + in.image_sub_path);
+  return out;
+}
+
+StatusOr<spec::Mount> BindMount(const Mount& in, size_t index, const StringMap& volume_images) {
   std::string field = absl::StrCat("mounts[", index, "]");
   if (in.container_path.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(field, ".container_path: empty"));
   }
-  if (in.image.has_value() && !in.image->image.empty()) {
-    return absl::UnimplementedError(absl::StrCat(field, ".image: image volumes are not supported"));
-  }
+  if (in.image.has_value()) return ImageMount(in, field, volume_images);
   if (in.host_path.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(field, ".host_path: empty"));
   }
@@ -74,13 +114,7 @@ StatusOr<spec::Mount> BindMount(const Mount& in, size_t index) {
   } else {
     out.options.push_back(in.readonly ? "ro" : "rw");
   }
-  for (const std::string& option : in.mount_options) {
-    if (option != "noexec" && option != "nodev" && option != "nosuid") {
-      return absl::InvalidArgumentError(absl::StrCat(field, ".mount_options: \"", option,
-                                                     "\" is not one of noexec, nodev, nosuid"));
-    }
-    out.options.push_back(option);
-  }
+  RETURN_IF_ERROR(AddMountOptions(in, field, &out));
   out.uid_mappings = SpecMappings(in.uid_mappings);
   out.gid_mappings = SpecMappings(in.gid_mappings);
   return out;
@@ -132,7 +166,8 @@ StatusOr<std::vector<spec::Mount>> BuildMounts(const SpecInput& input) {
   if (HasUserNamespace(*input.pod)) AdaptToUserNamespace(*input.pod, mounts);
   std::vector<spec::Mount> volumes;
   for (size_t i = 0; i < input.container->mounts.size(); ++i) {
-    ASSIGN_OR_RETURN(spec::Mount mount, BindMount(input.container->mounts[i], i));
+    ASSIGN_OR_RETURN(spec::Mount mount,
+                     BindMount(input.container->mounts[i], i, input.volume_images));
     volumes.push_back(std::move(mount));
   }
   auto requested = [&](std::string_view path) {

@@ -16,6 +16,7 @@
 #include "runtime/mount/bind_source.h"
 #include "runtime/mount/detached.h"
 #include "runtime/mount/dev_tree.h"
+#include "runtime/mount/image_volume.h"
 #include "runtime/mount/namespace_thread.h"
 #include "runtime/mount/rootfs.h"
 #include "runtime/mount/vault.h"
@@ -277,6 +278,61 @@ TEST_F(MountTest, VaultPinsNoHostMount) {
     return absl::OkStatus();
   }));
   EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), 1) << table;
+}
+
+spec::Mount VolumeMount(const std::string& sub_path) {
+  spec::Mount mount;
+  mount.destination = "/data";
+  mount.type = kImageVolumeType;
+  mount.source = "sha256:1234";
+  mount.options = {"ro", "noexec"};
+  if (!sub_path.empty()) mount.options.push_back("subpath=" + sub_path);
+  return mount;
+}
+
+StatusOr<ImageVolume> OpenVolume(const RootfsSpec& layers, const std::string& sub_path) {
+  const spec::Mount mount = VolumeMount(sub_path);
+  ASSIGN_OR_RETURN(MountOptions options, ParseMountOptions(mount));
+  return OpenImageVolume(mount, options, layers);
+}
+
+TEST_F(MountTest, ImageVolumeShowsLayersOrAPartOfThem) {
+  for (int count : {1, 2}) {
+    const RootfsSpec layers = {Layers(count).lower, "", ""};
+    std::filesystem::create_directories(layers.lower[0] + "/part");
+    Write(layers.lower[0] + "/part/file", "content");
+    std::filesystem::remove(layers.lower[0] + "/link");
+    std::filesystem::create_symlink("/part", layers.lower[0] + "/link");
+    ASSERT_OK_AND_ASSIGN(ImageVolume whole, OpenVolume(layers, ""));
+    EXPECT_EQ(Read(whole.mount.get(), "part/file"), "content");
+    EXPECT_FALSE(sys::OpenAt(whole.mount.get(), "new", O_WRONLY | O_CREAT, 0644).ok());
+    struct statvfs info = {};
+    ASSERT_EQ(fstatvfs(whole.mount.get(), &info), 0);
+    EXPECT_EQ(info.f_flag & (ST_RDONLY | ST_NOEXEC), unsigned{ST_RDONLY | ST_NOEXEC});
+    for (const char* path : {"part", "link", "./part/"}) {
+      ASSERT_OK_AND_ASSIGN(ImageVolume part, OpenVolume(layers, path));
+      EXPECT_TRUE(part.directory);
+      EXPECT_EQ(Read(part.mount.get(), "file"), "content") << path;
+    }
+    ASSERT_OK_AND_ASSIGN(ImageVolume file, OpenVolume(layers, "part/file"));
+    EXPECT_FALSE(file.directory);
+  }
+}
+
+TEST_F(MountTest, ImageVolumeStaysInsideOfTheImage) {
+  const RootfsSpec layers = {Layers(2).lower, "", ""};
+  std::filesystem::create_symlink("../../../../etc", layers.lower[0] + "/up");
+  ASSERT_EQ(mkfifo((layers.lower[0] + "/fifo").c_str(), 0644), 0);
+  for (const auto& [path, code] : {std::pair{"../x", absl::StatusCode::kInvalidArgument},
+                                   {"a/..", absl::StatusCode::kInvalidArgument},
+                                   {"/a", absl::StatusCode::kInvalidArgument},
+                                   {"fifo", absl::StatusCode::kInvalidArgument},
+                                   {"up/passwd", absl::StatusCode::kNotFound},
+                                   {"missing", absl::StatusCode::kNotFound}}) {
+    EXPECT_THAT(OpenVolume(layers, path).status(),
+                StatusIs(code, testing::StartsWith("ImageVolumeMountFailed: mount /data")))
+        << path;
+  }
 }
 
 }  // namespace

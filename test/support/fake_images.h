@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,9 +63,24 @@ class FakeImages : public images::ImageService {
     }
     return absl::NotFoundError("image is gone");
   }
+  StatusOr<RootfsSpec> PrepareVolume(const std::string& container_id,
+                                     const std::string& image_id) override {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [name, entry] : images_) {
+      if (entry.image->id != image_id) continue;
+      volumes_[container_id].insert(image_id);
+      return RootfsSpec{{entry.directory}, "", ""};
+    }
+    return absl::NotFoundError("image is gone");
+  }
+  size_t VolumesOf(const std::string& container_id) {
+    absl::MutexLock lock(&mutex_);
+    return volumes_[container_id].size();
+  }
   Status RemoveRootfs(const std::string& container_id) override {
     absl::MutexLock lock(&mutex_);
     roots_.erase(container_id);
+    volumes_.erase(container_id);
     return absl::OkStatus();
   }
   StatusOr<std::pair<uint64_t, uint64_t>> RootfsUsage(const std::string&) override {
@@ -86,6 +102,7 @@ class FakeImages : public images::ImageService {
   std::map<std::string, Entry> images_;  // filled before the threads start
   absl::Mutex mutex_;
   std::map<std::string, std::string> roots_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::set<std::string>> volumes_ ABSL_GUARDED_BY(mutex_);  // by container
 };
 
 }  // namespace berth
