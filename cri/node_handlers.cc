@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/node_handlers.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace berth::cri {
@@ -20,7 +22,10 @@ void NodeHandlers::AddHandler(const std::string& name, v1::StatusResponse* respo
   v1::RuntimeHandler* handler = response->add_runtime_handlers();
   handler->set_name(name);
   handler->mutable_features()->set_recursive_read_only_mounts(info_.recursive_read_only_mounts);
-  handler->mutable_features()->set_user_namespaces(info_.user_namespaces);
+  const std::vector<std::string>& without = info_.handlers_without_user_namespaces;
+  const std::string& meant = name.empty() ? info_.default_handler : name;
+  handler->mutable_features()->set_user_namespaces(
+      info_.user_namespaces && std::find(without.begin(), without.end(), meant) == without.end());
 }
 
 StatusOr<v1::StatusResponse> NodeHandlers::Status(const Context&,

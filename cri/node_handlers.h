@@ -20,6 +20,7 @@ struct NodeInfo {
   bool systemd_cgroup_driver = false;
   bool recursive_read_only_mounts = true;
   bool user_namespaces = false;
+  std::vector<std::string> handlers_without_user_namespaces;
   bool mount_options = false;
   // Verbose Status: the configuration as a JSON object. kubeadm looks for "sandboxImage" in it.
   std::string config_json = "{}";

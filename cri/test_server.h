@@ -134,6 +134,9 @@ class HandImages : public images::ImageService {
   StatusOr<RootfsSpec> PrepareRootfs(const std::string&, const std::string&) override {
     return absl::UnimplementedError("not called by cri");
   }
+  StatusOr<RootfsSpec> PrepareVolume(const std::string&, const std::string&) override {
+    return absl::UnimplementedError("not called by cri");
+  }
   Status RemoveRootfs(const std::string&) override { return absl::OkStatus(); }
   StatusOr<std::pair<uint64_t, uint64_t>> RootfsUsage(const std::string&) override {
     return absl::UnimplementedError("not called by cri");

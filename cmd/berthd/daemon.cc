@@ -141,6 +141,12 @@ Status Parts::Serve(const Options& options, const Config& config) {
   server.node.mount_options = true;
   if (Status probed = runtime_->ProbeUserNamespaces(options.root + "/images"); probed.ok()) {
     server.node.user_namespaces = true;
+    std::vector<std::string> names = handlers_.OtherNames();
+    names.push_back(handlers_.standard().name);
+    for (const std::string& name : names) {
+      if (handlers_.Find(name)->runtime_path.empty()) continue;
+      server.node.handlers_without_user_namespaces.push_back(name);
+    }
   } else {
     log::Info("user namespaces are not offered: ", probed.ToString());
   }

@@ -115,6 +115,35 @@ exec "sh\000-c\000exit 3\000" "PATH=/bin\000A=\000"
   EXPECT_THAT(plan->fds, ElementsAre(20, 21, 30, 31, 40, 41, 60, 61, 50, 42));
 }
 
+TEST(ContainerPlan, WhatNeedsTheNodeComesBeforeTheUserNamespace) {
+  spec::Spec spec = SmallSpec();
+  spec.linux.uid_mappings = {{0, 100000, 65536}};
+  spec.linux.gid_mappings = {{0, 200000, 65536}};
+  ContainerPlanInput input = SmallInput(spec);
+  input.user_namespace = 33;
+  input.gate = true;
+  std::string text = DumpPlan(*BuildContainerPlan(input));
+  EXPECT_THAT(text, testing::StartsWith(R"(clone 0
+cgroup_tasks fd=20
+cgroup_tasks fd=21
+rlimit flags=24 arg=0x7 <01000000000000000200000000000000>
+stdio_owner arg=0x186a000030d40
+oom_score_adj flags=8 arg=0xfffffffffffffffb
+setns fd=33 arg=0x10000000
+hand_over arg=0x20000000
+gate
+user
+unshare arg=0x20000
+setns fd=30 arg=0x40000000
+)"));
+  EXPECT_EQ(text.find("oom_score_adj"), text.rfind("oom_score_adj"));
+  EXPECT_LT(text.find("pivot"), text.rfind("rlimit"));
+
+  // A PID namespace that exists is joined, not made.
+  input.clone_flags = CLONE_NEWNS;
+  EXPECT_THAT(DumpPlan(*BuildContainerPlan(input)), Not(HasSubstr("hand_over")));
+}
+
 TEST(ContainerPlan, DescriptorsTravelOnce) {
   spec::Spec spec = SmallSpec();
   spec.linux.masked_paths = {"/proc/kcore", "/proc/keys", "/sys/firmware"};

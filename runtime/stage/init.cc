@@ -107,20 +107,23 @@ int Gate(PlanRun* run, uint32_t number) {
   return n == 1 ? 0 : -ECANCELED;
 }
 
-// The parent stays the monitor's, so that it reaps the new process itself. That one waits until the
-// monitor has written down whom it must not lose.
+// The parent stays the monitor's, so that it reaps the new process itself; and clone3 writes the
+// PID into the shared state, so that whoever adopts the pod at any moment finds the right one
+// there.
 int HandOver(PlanRun* run, const wire::Step& step) {
+  if (run->pid == nullptr) return -EINVAL;
   CloneArgs args = {};
-  args.flags = step.arg | kCloneParent | kCloneClearSighand;
+  args.flags = step.arg | kCloneParent | kCloneParentSettid | kCloneClearSighand;
+  args.parent_tid = reinterpret_cast<uint64_t>(run->pid);
   int pid = Clone(&args);
   if (pid < 0) return pid;
   if (pid > 0) {
-    ControlMessage message = {ControlKind::kHandedOver, static_cast<uint32_t>(pid), {}};
-    if (::write(run->control, &message, sizeof message) < 0) ::kill(pid, SIGKILL);
+    ControlMessage message = {ControlKind::kHandedOver, 0, {}};
+    (void)!::write(run->control, &message, sizeof message);
     ::_exit(0);
   }
-  char go;
-  return ::read(run->control, &go, 1) == 1 ? 0 : -ECANCELED;
+  // It belongs to the pod from here on, and the state is none of the pod's business.
+  return ::munmap(run->state, sizeof(PodState)) < 0 ? -errno : 0;
 }
 
 int RunStep(PlanRun* run, const wire::Step& step) {
@@ -177,6 +180,8 @@ void RunChild(const ChildSetup& setup) {
   for (uint32_t i = 0; i < setup.fd_count; ++i) g_fds[i] = setup.fds[i];
   run.fds = g_fds;
   run.control = setup.control;
+  run.state = setup.state;
+  run.pid = setup.pid;
   run.root = -1;
   run.mask_dir = -1;
   run.proc = ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);

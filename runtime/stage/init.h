@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "runtime/stage/pod_state.h"
+
 namespace berth::stage {
 
 struct ChildSetup {
@@ -13,6 +15,9 @@ struct ChildSetup {
   int control;
   int stdio[3];
   bool wait_for_maps;
+  // For kHandOver: the monitor's shared state, and where in it the PID stands.
+  PodState* state = nullptr;
+  int32_t* pid = nullptr;
 };
 
 // Runs in a fresh clone; never returns. Closes every descriptor that is not in `setup` first.

@@ -113,26 +113,34 @@ int AwaitHandOver(SlotState* slot, int control, int* pid, int* pidfd, uint32_t* 
   if (!WaitReadable(*pidfd, kHandOverTimeoutMs)) ::kill(*pid, SIGKILL);
   ::waitpid(*pid, nullptr, 0);
   CloseAndClear(pidfd);
+  if (slot->pid != *pid) {
+    *pid = slot->pid;
+    // Not reaped before this monitor does it, so the number is still its own.
+    *pidfd = PidfdOpen(*pid);
+    return *pidfd < 0 ? *pidfd : 0;
+  }
   ControlMessage message;
   int fd = -1;
   *step = wire::kDiedStep;
   while (ReceiveControl(control, &message, &fd) == 1) {
     CloseAndClear(&fd);
-    if (message.kind == ControlKind::kFailed) {
-      *step = message.failure.step;
-      return -message.failure.error;
-    }
-    if (message.kind != ControlKind::kHandedOver) continue;
-    *pid = static_cast<int>(message.number);
-    slot->pid = *pid;
-    Publish();
-    // Not reaped before this monitor does it, so the number is still its own.
-    *pidfd = static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0));
-    char go = 1;
-    (void)!::send(control, &go, 1, MSG_NOSIGNAL);
-    return *pidfd < 0 ? -errno : 0;
+    if (message.kind != ControlKind::kFailed) continue;
+    *step = message.failure.step;
+    return -message.failure.error;
   }
   return -EIO;
+}
+
+// Who adopted the pod may have opened the process before.
+void FollowHandOver(uint32_t index) {
+  SlotState* slot = &g_monitor.state->slots[index];
+  if (slot->adopted == 0) return;
+  CloseSlotFd(index, kPidfd);
+  int pidfd = PidfdOpen(slot->pid);
+  if (pidfd < 0) return;  // dead and reaped: the spawner tells
+  g_monitor.slots[index].fds[kPidfd] = pidfd;
+  TellSpawner(wire::kKeepSlot, index, 1u << kPidfd);
+  Watch(pidfd, EventKind::kPidfd, index);
 }
 
 // Clones and never returns in the child. The PID or a negative errno; `*step` says which step.
@@ -153,6 +161,8 @@ int CloneChild(const wire::LaunchBody& body, const LaunchFds& fds, const ChildEn
     *step = wire::kJoinStep;
     return -errno;
   }
+  const bool hands_over = (body.flags & wire::kLaunchHandsOver) != 0;
+  if (hands_over) ::madvise(g_monitor.state, sizeof(PodState), MADV_DOFORK);
   int pid = Clone(&args);
   if (pid == 0) {
     ChildSetup setup = {
@@ -162,12 +172,15 @@ int CloneChild(const wire::LaunchBody& body, const LaunchFds& fds, const ChildEn
         ends.control,
         {ends.stdio[0] < 0 ? kNullFd : ends.stdio[0], ends.stdio[1] < 0 ? kNullFd : ends.stdio[1],
          ends.stdio[2] < 0 ? kNullFd : ends.stdio[2]},
-        false};
+        false,
+        hands_over ? g_monitor.state : nullptr,
+        hands_over ? &slot->pid : nullptr};
     RunChild(setup);
   }
   if (fds.pid_namespace >= 0 && ::setns(kOwnPidNamespaceFd, kCloneNewPid) < 0) ::_exit(1);
   *step = wire::kCloneStep;
-  if (pid > 0 && (body.flags & wire::kLaunchHandsOver) != 0) {
+  if (hands_over) ::madvise(g_monitor.state, sizeof(PodState), MADV_DONTFORK);
+  if (pid > 0 && hands_over) {
     if (int r = AwaitHandOver(slot, control, &pid, pidfd, step); r < 0) return r;
   }
   return pid;
@@ -244,6 +257,8 @@ void Note(uint32_t index, const ControlMessage& message, int fd) {
   } else if (message.kind == ControlKind::kFailed) {
     slot->failure = message.failure;
     slot->failed = 1;
+  } else if (message.kind == ControlKind::kHandedOver) {
+    FollowHandOver(index);
   } else if (message.kind == ControlKind::kConsole && fd >= 0) {
     ::fcntl(fd, F_SETFL, O_NONBLOCK);
     g_monitor.slots[index].fds[kMaster] = fd;

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "runtime/stage/pod_state.h"
 #include "runtime/wire/plan.h"
 
 namespace berth::stage {
@@ -21,6 +22,8 @@ struct PlanRun {
   uint64_t cloned_masks[16] = {};  // bit per descriptor: attached once, clone it from now on
   int kept[64];
   uint32_t kept_count = 0;
+  PodState* state = nullptr;  // see ChildSetup
+  int32_t* pid = nullptr;
 
   const char* Text(wire::Slice slice) const { return view.bytes + slice.offset; }
 };

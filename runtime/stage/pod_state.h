@@ -102,11 +102,11 @@ enum class ControlKind : uint32_t {
   kFailed = 4,       // child: `failure`
   kConsole = 5,      // child: a pty master follows as a descriptor
   kDone = 6,         // child: namespaces are made; waits for a word before it goes on
-  kHandedOver = 17,  // child: `number` is the PID of who goes on
+  kHandedOver = 17,  // child: another goes on; its PID is the slot's
 };
 struct ControlMessage {
   ControlKind kind;
-  uint32_t number;  // of the gate, or a PID
+  uint32_t number;  // of the gate
   wire::StepFailure failure;
 };
 

@@ -201,6 +201,11 @@ void OnReapedBySpawner() {
 void OnAdoptedPidfd(uint32_t index, uint32_t events) {
   SlotState* slot = &g_monitor.state->slots[index];
   int pidfd = g_monitor.slots[index].fds[kPidfd];
+  if (slot->phase == wire::kSlotLaunching) {
+    // Perhaps it has only handed over to another.
+    OnControl(index);
+    if (g_monitor.slots[index].fds[kPidfd] != pidfd) return;
+  }
   if (slot->phase == wire::kSlotFree || slot->phase >= wire::kSlotExited || pidfd < 0) return;
   if (slot->status_ready == 0 && slot->adopted == 1) {
     // The spawner is its parent and will tell.
