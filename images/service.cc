@@ -159,7 +159,10 @@ std::vector<std::shared_ptr<const Image>> Service::List() const { return catalog
 
 Status Service::Remove(const Context& context, const std::string& reference) {
   RETURN_IF_ERROR(context.Check());
-  return catalog_->Remove(reference);
+  RETURN_IF_ERROR(catalog_->Remove(reference));
+  // Who removes images wants their room: it is there when the answer comes.
+  layers_->AwaitTrash(context.deadline());
+  return absl::OkStatus();
 }
 
 StatusOr<FsUsage> Service::GetFsUsage() {

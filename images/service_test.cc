@@ -287,7 +287,7 @@ TEST_F(ServiceTest, FailuresLeaveNothingBehind) {
   EXPECT_THAT(ImportOne(bomb, "registry.test/app:1"),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit")));
   EXPECT_THAT(service_->List(), IsEmpty());
-  service_->layers_for_test().WaitForTrashForTest();
+  service_->layers_for_test().AwaitTrash(absl::InfiniteFuture());
   EXPECT_EQ(LayerDirectories(), 0u);
   for (const char* name : {"staging", "ingest", "trash", "blobs/sha256"}) {
     EXPECT_TRUE(IsEmptyDir(name)) << name;
@@ -403,7 +403,7 @@ TEST_F(ServiceTest, CrashesLeaveTheImageOrNothing) {
     ASSERT_TRUE(WIFSIGNALED(status)) << point << " was not reached";
     Start();
     ASSERT_OK(service_->Recover({}));
-    service_->layers_for_test().WaitForTrashForTest();
+    service_->layers_for_test().AwaitTrash(absl::InfiniteFuture());
     ASSERT_OK_AND_ASSIGN(auto found, service_->Find("registry.test/app:1"));
     EXPECT_EQ(found != nullptr, point == "images.committed") << point;
     EXPECT_EQ(LayerDirectories(), found != nullptr ? 3u : 0u) << point;
@@ -416,7 +416,7 @@ TEST_F(ServiceTest, CrashesLeaveTheImageOrNothing) {
     ASSERT_OK(service_->PrepareRootfs("c", ids[0]));
     ASSERT_OK(service_->RemoveRootfs("c"));
     ASSERT_OK(service_->Remove(Context(), ids[0]));
-    service_->layers_for_test().WaitForTrashForTest();
+    service_->layers_for_test().AwaitTrash(absl::InfiniteFuture());
     EXPECT_EQ(LayerDirectories(), 0u) << point;
   }
 }

@@ -207,9 +207,14 @@ void LayerStore::EmptyTrash() {
   }
 }
 
-void LayerStore::WaitForTrashForTest() {
+void LayerStore::AwaitTrash(absl::Time deadline) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return trash_.empty() && !deleting_; });
+  auto done = [this] { return stopping_ || (trash_.empty() && !deleting_); };
+  if (deadline == absl::InfiniteFuture()) {
+    changed_.wait(lock, done);
+  } else {
+    changed_.wait_until(lock, absl::ToChronoTime(deadline), done);
+  }
 }
 
 }  // namespace berth::images

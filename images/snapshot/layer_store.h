@@ -55,8 +55,8 @@ class LayerStore {
 
   // Only at start: drops staging and every layer not in `keep`; numbers continue above them.
   Status Sweep(const std::set<int64_t>& keep);
-  // Blocks until the trash is empty. For tests.
-  void WaitForTrashForTest();
+  // Blocks until the trash is empty, the deadline has passed or the store is being closed.
+  void AwaitTrash(absl::Time deadline);
 
  private:
   LayerStore(std::string root, UniqueFd root_fd);
