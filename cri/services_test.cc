@@ -63,6 +63,10 @@ TEST(ServicesTest, Status) {
   std::vector<std::string> names;
   for (const auto& handler : response.runtime_handlers()) names.push_back(handler.name());
   EXPECT_THAT(names, ElementsAre("", "berth", "runc"));
+  EXPECT_TRUE(response.runtime_handlers(0).features().user_namespaces());
+  EXPECT_TRUE(response.runtime_handlers(1).features().user_namespaces());
+  EXPECT_FALSE(response.runtime_handlers(2).features().user_namespaces());
+  EXPECT_TRUE(response.features().user_namespaces_host_network());
   EXPECT_TRUE(response.features().supplemental_groups_policy());
 
   server.pods.network_state = {false, "NetworkPluginNotReady", "no bridge"};

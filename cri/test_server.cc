@@ -35,6 +35,8 @@ TestServer::TestServer(const Settings& settings) : socket_(NewSocket()) {
   ServerOptions options;
   options.node.version = "1.2.3";
   options.node.handler_aliases = {"runc"};
+  options.node.user_namespaces = true;
+  options.node.handlers_without_user_namespaces = {"runc"};
   options.node.config_json = R"({"sandboxImage":"pause"})";
   options.limits = settings.limits;
   options.socket_gid = ::getgid();

@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -242,6 +243,32 @@ TEST_F(UserNamespaceTest, PodsCannotEnterEachOther) {
       "ls /proc/1/root/ && echo BAD root; readlink /proc/1/exe && echo BAD exe; "
       "cat /proc/1/environ && echo BAD environ; true");
   EXPECT_THAT(OutputOf(setup), Not(HasSubstr("BAD")));
+}
+
+TEST_F(UserNamespaceTest, FileCapabilitiesOfTheImageHold) {
+  node_->CreatePod(pod_);
+  const std::string layer = node_->MakeDir("caps");
+  std::filesystem::copy_file(node_->base_layer() + "/bin/busybox", layer + "/grep");
+  vfs_cap_data data = {};
+  data.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE;
+  data.data[0].permitted = 1u << CAP_NET_BIND_SERVICE;
+  ASSERT_EQ(setxattr((layer + "/grep").c_str(), "security.capability", &data, sizeof data, 0), 0);
+  ContainerSetup setup = Shell("/grep CapEff /proc/self/status");
+  setup.rootfs.lower.insert(setup.rootfs.lower.begin(), layer);
+  setup.spec.process->no_new_privileges = false;
+  setup.spec.process->user.uid = 1000;
+  setup.spec.process->user.gid = 1000;
+  EXPECT_EQ(OutputOf(setup), "CapEff:\t0000000000000400\n");
+}
+
+TEST_F(UserNamespaceTest, NothingOfTheNodeIsLeftOpen) {
+  node_->CreatePod(pod_);
+  ContainerSetup setup = Unconfined("ls /proc/self/fd; busybox cut -d' ' -f5 /proc/self/mountinfo");
+  const std::string output = OutputOf(setup);
+  // 3 is the directory that ls reads.
+  EXPECT_TRUE(output.starts_with("0\n1\n2\n3\n/\n")) << output;
+  EXPECT_THAT(output, Not(HasSubstr(node_->directory())));
+  EXPECT_THAT(output, Not(HasSubstr("/r\n")));
 }
 
 TEST_F(UserNamespaceTest, HostNetworkStaysTheNodes) {

@@ -4,8 +4,10 @@
 import os
 import subprocess
 
+from cases.pulls import pulled
 from harness import wait
 from harness.case import Skip, own_node
+from oci import Tree
 
 BASE = 300000
 IDS = [{"hostId": BASE, "containerId": 0, "length": 65536}]
@@ -139,3 +141,14 @@ def test_wrong_mappings(t):
             {"containerPath": "/x", "hostPath": "/proc/sys", "uidMappings": IDS,
              "gidMappings": IDS}])}, "/proc/sys")
     assert "does not support" in message, message
+
+
+def test_an_image_as_a_volume(t):
+    with t.registry() as registry:
+        reference = registry.image("data", Tree().file("top", b"top").done())
+        pulled(t, reference)
+    # As kubelet sends it: with mappings on every mount.
+    container = start(pod_of(t), ["sh", "-c", "echo up; exec sleep 1000"], mounts=[
+        {"containerPath": "/data", "readonly": True, "image": {"image": reference},
+         "uidMappings": IDS, "gidMappings": IDS}])
+    assert container.output("stat", "-c", "%u:%g", "/data/top") == "0:0\n"
