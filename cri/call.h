@@ -5,6 +5,7 @@
 // the client reach it through the Context. Included by the services and their test alone.
 #pragma once
 
+#include <google/protobuf/message.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/support/server_callback.h>
 
@@ -17,10 +18,8 @@
 
 #include "base/context.h"
 #include "base/executor.h"
-#include "base/log.h"
 #include "base/status.h"
 #include "cri/gate.h"
-#include "cri/redact.h"
 #include "cri/request_check.h"
 
 namespace berth::cri {
@@ -57,6 +56,38 @@ struct Route {
   Gate* gate;          // nullptr: not held back during recovery
 };
 
+// Logs a failed call once.
+void LogFailure(const char* method, const Status& status, const google::protobuf::Message& request);
+
+// What stands between the arrival of a call and its body: the check of the request, the gate, the
+// executor's queue. A member of the call's reactor.
+class Admission {
+ public:
+  Admission(const Route& route, grpc::CallbackServerContext* call)
+      : route_(route), context_(ToContext(*call, stop_.get_token())) {}
+
+  // Calls `go` exactly once: with OK where the body is to run, else with what stands against it.
+  // The reactor may be gone when `go` returns. gRPC binds the call after the method has returned
+  // its reactor, so no callback comes before the end of this.
+  void Begin(const google::protobuf::Message& request, std::function<void(const Status&)> go);
+  // From OnCancel.
+  void Cancel();
+
+  const Context& context() const { return context_; }
+  const char* method() const { return route_.method; }
+
+ private:
+  void Dispatch();
+  // A client that went away while the request was queued wants nothing any more.
+  void Go() { go_(context_.Check()); }
+
+  const Route route_;
+  std::stop_source stop_;
+  const Context context_;
+  std::function<void(const Status&)> go_;
+  std::atomic<uint64_t> ticket_ = 0;
+};
+
 // Deletes itself when gRPC is done with it.
 template <typename Request, typename Response>
 class UnaryCall final : public grpc::ServerUnaryReactor {
@@ -65,73 +96,30 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
 
   UnaryCall(const Route& route, grpc::CallbackServerContext* call, const Request* request,
             Response* response, Body body)
-      : route_(route),
-        request_(request),
-        response_(response),
-        body_(std::move(body)),
-        context_(ToContext(*call, stop_.get_token())) {}
+      : request_(request), response_(response), body_(std::move(body)), admission_(route, call) {}
 
-  // gRPC binds the call after the method has returned it; no callback comes before.
   void Begin() {
-    if (Status status = CheckRequest(*request_); !status.ok()) return Answer(status);
-    if (route_.gate == nullptr) return Dispatch();
-    const uint64_t ticket = route_.gate->Enter([this] { Dispatch(); });
-    // With ticket 0 the body may have finished the call by now.
-    if (ticket != 0) ticket_.store(ticket);
+    admission_.Begin(*request_, [this](const Status& status) {
+      if (!status.ok()) return Answer(status);
+      StatusOr<Response> result = body_(admission_.context(), *request_);
+      if (result.ok()) *response_ = *std::move(result);
+      Answer(result.status());
+    });
   }
-
-  void OnCancel() override {
-    stop_.request_stop();
-    const uint64_t ticket = ticket_.load();
-    if (ticket != 0 && route_.gate->Leave(ticket)) {
-      Answer(absl::UnavailableError("not ready: recovery has not finished"));
-    }
-  }
+  void OnCancel() override { admission_.Cancel(); }
   void OnDone() override { delete this; }
 
  private:
-  void Dispatch() {
-    if (route_.executor == nullptr) return Run();
-    if (Status status = route_.executor->Post([this] { Run(); }); !status.ok()) Answer(status);
-  }
-
-  void Run() {
-    // A client that went away while the request was queued wants nothing any more.
-    if (Status status = context_.Check(); !status.ok()) return Answer(status);
-    StatusOr<Response> result = body_(context_, *request_);
-    if (result.ok()) *response_ = *std::move(result);
-    Answer(result.status());
-  }
-
   // Last act of the call on this thread: the object may be gone afterwards.
   void Answer(const Status& status) {
-    if (!status.ok()) Log(status);
+    if (!status.ok()) LogFailure(admission_.method(), status, *request_);
     Finish(ToGrpc(status));
   }
 
-  void Log(const Status& status) const {
-    switch (status.code()) {
-      case absl::StatusCode::kInternal:
-      case absl::StatusCode::kUnknown:
-      case absl::StatusCode::kDataLoss:
-      case absl::StatusCode::kResourceExhausted:
-        log::Warning(route_.method, ": ", status.ToString());
-        break;
-      default:
-        log::Info(route_.method, ": ", status.ToString());
-    }
-    if (log::Enabled(log::Level::kDebug)) {
-      log::Debug(route_.method, " request: ", RedactedText(*request_));
-    }
-  }
-
-  const Route route_;
   const Request* const request_;
   Response* const response_;
   const Body body_;
-  std::stop_source stop_;
-  const Context context_;
-  std::atomic<uint64_t> ticket_ = 0;
+  Admission admission_;
 };
 
 template <typename Request, typename Response, typename Handlers>

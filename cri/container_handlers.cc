@@ -59,6 +59,19 @@ StatusOr<v1::ListContainersResponse> ContainerHandlers::List(
   return response;
 }
 
+StatusOr<ChunkSource<v1::StreamContainersResponse>> ContainerHandlers::Stream(
+    const Context&, const v1::StreamContainersRequest& request) {
+  ASSIGN_OR_RETURN(const sandbox::ContainerFilter filter,
+                   FromContainerFilter(request.filter(), "filter"));
+  return InChunks<v1::StreamContainersResponse>(
+      service_->ListContainers(filter),
+      [](const sandbox::ContainerStatus& container, v1::StreamContainersResponse* response) {
+        v1::Container* to = response->add_containers();
+        ToContainer(container, to);
+        return to;
+      });
+}
+
 StatusOr<v1::UpdateContainerResourcesResponse> ContainerHandlers::Update(
     const Context& context, const v1::UpdateContainerResourcesRequest& request) {
   if (!request.has_linux()) return Invalid("", "linux", "must be set");

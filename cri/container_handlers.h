@@ -5,11 +5,12 @@
 #include "base/context.h"
 #include "base/status.h"
 #include "cri/api/runtime/v1/api.pb.h"
+#include "cri/chunks.h"
 #include "sandbox/sandbox.h"
 
 namespace berth::cri {
 
-// Thread safe. GetStatus and List do not block, the others do.
+// Thread safe. GetStatus, List and Stream do not block, the others do.
 class ContainerHandlers {
  public:
   explicit ContainerHandlers(sandbox::Service* service) : service_(service) {}
@@ -26,6 +27,8 @@ class ContainerHandlers {
       const Context& context, const ::runtime::v1::ContainerStatusRequest& request);
   StatusOr<::runtime::v1::ListContainersResponse> List(
       const Context& context, const ::runtime::v1::ListContainersRequest& request);
+  StatusOr<ChunkSource<::runtime::v1::StreamContainersResponse>> Stream(
+      const Context& context, const ::runtime::v1::StreamContainersRequest& request);
   StatusOr<::runtime::v1::UpdateContainerResourcesResponse> Update(
       const Context& context, const ::runtime::v1::UpdateContainerResourcesRequest& request);
   StatusOr<::runtime::v1::ReopenContainerLogResponse> ReopenLog(

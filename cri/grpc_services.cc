@@ -7,6 +7,7 @@
 #include "cri/container_handlers.h"
 #include "cri/image_handlers.h"
 #include "cri/pod_handlers.h"
+#include "cri/stream_call.h"
 
 namespace berth::cri {
 namespace {
@@ -64,6 +65,13 @@ struct Shared {
     return Serve(shared_->route(#method), call, request, response, &shared_->handlers,            \
                  &std::remove_reference_t<decltype(shared_->handlers)>::function);                \
   }
+// Stream methods likewise: <method>Request, <method>Response.
+#define BERTH_SERVE_LIST(method, route, handlers, function)                            \
+  grpc::ServerWriteReactor<v1::method##Response>* method(                              \
+      Call* call, const v1::method##Request* request) override {                       \
+    return ServeList(shared_->route(#method), call, request, &shared_->handlers,       \
+                     &std::remove_reference_t<decltype(shared_->handlers)>::function); \
+  }
 #define BERTH_REFUSE(method)                                                           \
   Reactor* method(Call*, const v1::method##Request*, v1::method##Response*) override { \
     return new RefusedUnary(#method);                                                  \
@@ -91,12 +99,14 @@ class RuntimeService final : public v1::RuntimeService::CallbackService {
   BERTH_SERVE(RemovePodSandbox, Work, pods, Remove)
   BERTH_SERVE(PodSandboxStatus, Inline, pods, GetStatus)
   BERTH_SERVE(ListPodSandbox, Inline, pods, List)
+  BERTH_SERVE_LIST(StreamPodSandboxes, Inline, pods, Stream)
 
   BERTH_SERVE(CreateContainer, Work, containers, Create)
   BERTH_SERVE(StartContainer, Work, containers, Start)
   BERTH_SERVE(StopContainer, Slow, containers, Stop)
   BERTH_SERVE(RemoveContainer, Work, containers, Remove)
   BERTH_SERVE(ListContainers, Inline, containers, List)
+  BERTH_SERVE_LIST(StreamContainers, Inline, containers, Stream)
   BERTH_SERVE(ContainerStatus, Inline, containers, GetStatus)
   BERTH_SERVE(UpdateContainerResources, Work, containers, Update)
   BERTH_SERVE(ReopenContainerLog, Work, containers, ReopenLog)
@@ -115,8 +125,6 @@ class RuntimeService final : public v1::RuntimeService::CallbackService {
   BERTH_REFUSE(ListMetricDescriptors)
   BERTH_REFUSE(ListPodSandboxMetrics)
   BERTH_REFUSE(UpdatePodSandboxResources)
-  BERTH_REFUSE_STREAM(StreamPodSandboxes, StreamPodSandboxesRequest, StreamPodSandboxesResponse)
-  BERTH_REFUSE_STREAM(StreamContainers, StreamContainersRequest, StreamContainersResponse)
   BERTH_REFUSE_STREAM(StreamContainerStats, StreamContainerStatsRequest,
                       StreamContainerStatsResponse)
   BERTH_REFUSE_STREAM(StreamPodSandboxStats, StreamPodSandboxStatsRequest,
@@ -138,13 +146,14 @@ class ImageService final : public v1::ImageService::CallbackService {
   BERTH_SERVE(PullImage, Pull, images, Pull)
   BERTH_SERVE(RemoveImage, Work, images, Remove)
   BERTH_SERVE(ImageFsInfo, Work, images, FsInfo)
-  BERTH_REFUSE_STREAM(StreamImages, StreamImagesRequest, StreamImagesResponse)
+  BERTH_SERVE_LIST(StreamImages, Inline, images, Stream)
 
  private:
   Shared* const shared_;
 };
 
 #undef BERTH_SERVE
+#undef BERTH_SERVE_LIST
 #undef BERTH_REFUSE
 #undef BERTH_REFUSE_STREAM
 

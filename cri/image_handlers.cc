@@ -16,19 +16,34 @@ Status CheckImage(bool has_image, const v1::ImageSpec& image) {
 
 }  // namespace
 
+StatusOr<std::vector<std::shared_ptr<const images::Image>>> ImageHandlers::Select(
+    const v1::ImageFilter& filter) const {
+  const std::string& wanted = filter.image().image();
+  if (wanted.empty()) return service_->List();
+  std::vector<std::shared_ptr<const images::Image>> selected;
+  ASSIGN_OR_RETURN(std::shared_ptr<const images::Image> image, service_->Find(wanted));
+  if (image != nullptr) selected.push_back(std::move(image));
+  return selected;
+}
+
 StatusOr<v1::ListImagesResponse> ImageHandlers::List(const Context&,
                                                      const v1::ListImagesRequest& request) {
+  ASSIGN_OR_RETURN(const auto selected, Select(request.filter()));
   v1::ListImagesResponse response;
-  const std::string& wanted = request.filter().image().image();
-  if (!wanted.empty()) {
-    ASSIGN_OR_RETURN(const std::shared_ptr<const images::Image> image, service_->Find(wanted));
-    if (image != nullptr) ToImageProto(*image, response.add_images());
-    return response;
-  }
-  for (const std::shared_ptr<const images::Image>& image : service_->List()) {
-    ToImageProto(*image, response.add_images());
-  }
+  for (const auto& image : selected) ToImageProto(*image, response.add_images());
   return response;
+}
+
+StatusOr<ChunkSource<v1::StreamImagesResponse>> ImageHandlers::Stream(
+    const Context&, const v1::StreamImagesRequest& request) {
+  ASSIGN_OR_RETURN(auto selected, Select(request.filter()));
+  return InChunks<v1::StreamImagesResponse>(
+      std::move(selected),
+      [](const std::shared_ptr<const images::Image>& image, v1::StreamImagesResponse* response) {
+        v1::Image* to = response->add_images();
+        ToImageProto(*image, to);
+        return to;
+      });
 }
 
 StatusOr<v1::ImageStatusResponse> ImageHandlers::GetStatus(const Context&,

@@ -2,6 +2,7 @@
 // The RPCs about images, those of berth.v1.Admin included.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,11 +10,12 @@
 #include "base/status.h"
 #include "cri/api/berth/v1/admin.pb.h"
 #include "cri/api/runtime/v1/api.pb.h"
+#include "cri/chunks.h"
 #include "images/images.h"
 
 namespace berth::cri {
 
-// Thread safe. List and GetStatus do not block, the others do.
+// Thread safe. List, Stream and GetStatus do not block, the others do.
 class ImageHandlers {
  public:
   // handlers: those that PullImage accepts beside none.
@@ -22,6 +24,8 @@ class ImageHandlers {
 
   StatusOr<::runtime::v1::ListImagesResponse> List(const Context& context,
                                                    const ::runtime::v1::ListImagesRequest& request);
+  StatusOr<ChunkSource<::runtime::v1::StreamImagesResponse>> Stream(
+      const Context& context, const ::runtime::v1::StreamImagesRequest& request);
   StatusOr<::runtime::v1::ImageStatusResponse> GetStatus(
       const Context& context, const ::runtime::v1::ImageStatusRequest& request);
   StatusOr<::runtime::v1::PullImageResponse> Pull(const Context& context,
@@ -35,6 +39,10 @@ class ImageHandlers {
                                                     const ::berth::v1::ImportImageRequest& request);
 
  private:
+  // All images, or the one that the filter names, if it is here.
+  StatusOr<std::vector<std::shared_ptr<const images::Image>>> Select(
+      const ::runtime::v1::ImageFilter& filter) const;
+
   images::ImageService* const service_;
   const std::vector<std::string> handlers_;
 };

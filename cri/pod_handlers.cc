@@ -46,4 +46,16 @@ StatusOr<v1::ListPodSandboxResponse> PodHandlers::List(const Context&,
   return response;
 }
 
+StatusOr<ChunkSource<v1::StreamPodSandboxesResponse>> PodHandlers::Stream(
+    const Context&, const v1::StreamPodSandboxesRequest& request) {
+  ASSIGN_OR_RETURN(const sandbox::PodFilter filter, FromPodFilter(request.filter(), "filter"));
+  return InChunks<v1::StreamPodSandboxesResponse>(
+      service_->ListPods(filter),
+      [](const sandbox::PodStatus& pod, v1::StreamPodSandboxesResponse* response) {
+        v1::PodSandbox* to = response->add_pod_sandboxes();
+        ToPod(pod, to);
+        return to;
+      });
+}
+
 }  // namespace berth::cri

@@ -5,11 +5,12 @@
 #include "base/context.h"
 #include "base/status.h"
 #include "cri/api/runtime/v1/api.pb.h"
+#include "cri/chunks.h"
 #include "sandbox/sandbox.h"
 
 namespace berth::cri {
 
-// Thread safe. PodSandboxStatus and ListPodSandbox do not block, the others do.
+// Thread safe. GetStatus, List and Stream do not block, the others do.
 class PodHandlers {
  public:
   explicit PodHandlers(sandbox::Service* service) : service_(service) {}
@@ -24,6 +25,8 @@ class PodHandlers {
       const Context& context, const ::runtime::v1::PodSandboxStatusRequest& request);
   StatusOr<::runtime::v1::ListPodSandboxResponse> List(
       const Context& context, const ::runtime::v1::ListPodSandboxRequest& request);
+  StatusOr<ChunkSource<::runtime::v1::StreamPodSandboxesResponse>> Stream(
+      const Context& context, const ::runtime::v1::StreamPodSandboxesRequest& request);
 
  private:
   sandbox::Service* const service_;

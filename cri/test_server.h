@@ -6,6 +6,7 @@
 #include <grpcpp/impl/client_unary_call.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/impl/rpc_method.h>
+#include <grpcpp/support/sync_stream.h>
 
 #include <chrono>
 #include <functional>
@@ -177,6 +178,31 @@ class TestServer {
                                         channel_);
     return grpc::internal::BlockingUnaryCall<Request, Response>(channel_.get(), rpc, context,
                                                                 request, response);
+  }
+  // All answers of "RuntimeService/StreamContainers" go to `take`, until it returns false: then the
+  // call is cancelled.
+  template <typename Response, typename Request>
+  grpc::Status Stream(const std::string& method, const Request& request,
+                      const std::function<bool(const Response&)>& take) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    const auto reader = Open<Response>(method, request, &context);
+    Response response;
+    while (reader->Read(&response)) {
+      if (!take(response)) context.TryCancel();
+    }
+    return reader->Finish();
+  }
+  template <typename Response, typename Request>
+  std::unique_ptr<grpc::ClientReader<Response>> Open(const std::string& method,
+                                                     const Request& request,
+                                                     grpc::ClientContext* context) {
+    const std::string path = "/runtime.v1." + method;
+    const grpc::internal::RpcMethod rpc(path.c_str(), grpc::internal::RpcMethod::SERVER_STREAMING,
+                                        channel_);
+    return std::unique_ptr<grpc::ClientReader<Response>>(
+        grpc::internal::ClientReaderFactory<Response>::Create(channel_.get(), rpc, context,
+                                                              request));
   }
 
   HandPods pods;
