@@ -40,15 +40,17 @@ class ExecProcess : public WatchedProcess {
 // What StartExec() returns. Destroying it kills nothing; the clean-up does not depend on it.
 class ExecHandle : public Exec {
  public:
-  ExecHandle(std::shared_ptr<ExecProcess> process, pid_t pid)
-      : process_(std::move(process)), pid_(pid) {}
+  ExecHandle(std::shared_ptr<ExecProcess> process, pid_t pid, UniqueFd terminal)
+      : process_(std::move(process)), pid_(pid), terminal_(std::move(terminal)) {}
   pid_t pid() const override { return pid_; }
+  UniqueFd TakeTerminal() override { return std::move(terminal_); }
   StatusOr<ExitInfo> Wait(const Context& context) override { return process_->Wait(context); }
   Status Kill() override { return process_->Kill(); }
 
  private:
   const std::shared_ptr<ExecProcess> process_;
   const pid_t pid_;
+  UniqueFd terminal_;
 };
 
 }  // namespace berth::runtime

@@ -26,6 +26,14 @@ uint64_t JoinedNamespaces(const ContainerSetup& setup, const PodNamespaces& pod)
   return flags;
 }
 
+// What programs need to draw on a terminal, unless the container says better.
+void EnsureTerm(std::vector<std::string>& env) {
+  for (const std::string& entry : env) {
+    if (entry.starts_with("TERM=")) return;
+  }
+  env.push_back("TERM=xterm");
+}
+
 }  // namespace
 
 // What runs when `exec` has ended, on the supervisor's thread: file system work is for another.
@@ -56,7 +64,8 @@ StatusOr<std::unique_ptr<Exec>> RuntimeImpl::StartExec(const Context& context,
   ASSIGN_OR_RETURN(Cgroup cgroup, parent.MakeExecChild(absl::StrFormat("exec-%016x", generation)));
   spec::Process process = *setup.spec.process;
   process.args = request.args;
-  process.terminal = false;
+  process.terminal = request.terminal;
+  if (request.terminal) EnsureTerm(process.env);
 
   ExecPlanInput input;
   input.process = &process;
@@ -83,7 +92,8 @@ StatusOr<std::unique_ptr<Exec>> RuntimeImpl::StartExec(const Context& context,
     processes_.Add(key, exec);
     StatusOr<Launched> launched = LaunchExec(context, setup, key, cgroup, input);
     if (launched.ok()) {
-      return std::make_unique<ExecHandle>(std::move(exec), launched->pid);
+      return std::make_unique<ExecHandle>(std::move(exec), launched->pid,
+                                          std::move(launched->terminal));
     }
     processes_.Remove(key);
     last = launched.status();
@@ -102,6 +112,7 @@ StatusOr<Launched> RuntimeImpl::LaunchExec(const Context& context, const Contain
   LaunchRequest launch;
   launch.key = key;
   launch.is_exec = true;
+  launch.terminal = input.process->terminal;
   launch.stdout_stream = input.stdio[1] == wire::kNoFd ? Stream::kNull : Stream::kFd;
   launch.stderr_stream = input.stdio[2] == wire::kNoFd ? Stream::kNull : Stream::kFd;
   ASSIGN_OR_RETURN(std::vector<UniqueFd> tasks, cgroup.OpenTasks());

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <utility>
 
@@ -18,6 +19,7 @@ class FakeExec : public Exec {
   FakeExec(pid_t pid, ExitInfo exit, bool ended) : pid_(pid), exit_(exit), ended_(ended) {}
 
   pid_t pid() const override { return pid_; }
+  UniqueFd TakeTerminal() override { return UniqueFd(); }
 
   StatusOr<ExitInfo> Wait(const Context& context) override {
     bool cancelled = false;
@@ -304,6 +306,39 @@ Status FakeRuntime::UpdateResources(const std::string& container_id,
   absl::MutexLock lock(&mutex_);
   ASSIGN_OR_RETURN(Container * container, Find(container_id));
   container->update = resources;
+  return absl::OkStatus();
+}
+
+StatusOr<Attachment> FakeRuntime::Attach(const std::string& container_id) {
+  RETURN_IF_ERROR(Enter("Attach", container_id));
+  absl::MutexLock lock(&mutex_);
+  ASSIGN_OR_RETURN(Container * container, Find(container_id));
+  if (!container->running) {
+    return absl::FailedPreconditionError(absl::StrCat("container ", container_id, ": not running"));
+  }
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    return ErrnoError(errno, "socketpair");
+  }
+  container->attached = UniqueFd(pair[0]);
+  Attachment attachment;
+  attachment.output = UniqueFd(pair[1]);
+  if (container->setup.open_stdin && !container->input_read.ok() && !container->input_write.ok()) {
+    ASSIGN_OR_RETURN(sys::Pipe pipe, sys::MakePipe());
+    container->input_read = std::move(pipe.read);
+    container->input_write = std::move(pipe.write);
+  }
+  if (container->input_write.ok()) {
+    ASSIGN_OR_RETURN(attachment.input, sys::Dup(container->input_write.get()));
+  }
+  return attachment;
+}
+
+Status FakeRuntime::CloseStdin(const std::string& container_id) {
+  RETURN_IF_ERROR(Enter("CloseStdin", container_id));
+  absl::MutexLock lock(&mutex_);
+  ASSIGN_OR_RETURN(Container * container, Find(container_id));
+  container->input_write.reset();
   return absl::OkStatus();
 }
 

@@ -54,6 +54,11 @@ class FakeRuntime : public Runtime {
   // Forgets what only lives in memory of a daemon, as a restart does: containers must be added
   // again. What runs keeps running.
   void RestartDaemon(RuntimeListener* listener);
+  // The monitor's end of a container's attachment: packets written to it are its output. Not set if
+  // nobody attached; moved out.
+  UniqueFd TakeAttached(const std::string& container_id);
+  // The read end of the input of a container that has one (open_stdin), moved out once.
+  UniqueFd TakeInput(const std::string& container_id);
   // All events so far have been delivered.
   void Flush();
 
@@ -83,6 +88,8 @@ class FakeRuntime : public Runtime {
   Status UpdateResources(const std::string& container_id,
                          const spec::Resources& resources) override;
   Status ReopenLog(const std::string& container_id) override;
+  StatusOr<Attachment> Attach(const std::string& container_id) override;
+  Status CloseStdin(const std::string& container_id) override;
   StatusOr<std::unique_ptr<Exec>> StartExec(const Context& context, ExecRequest request) override;
   Status ProbeUserNamespaces(const std::string&) override { return absl::OkStatus(); }
   Status Keep(const std::string& name, const std::vector<int>& fds) override;
@@ -91,6 +98,7 @@ class FakeRuntime : public Runtime {
  private:
   struct Container {
     ContainerSetup setup;
+    UniqueFd attached = {}, input_read = {}, input_write = {};
     bool known = true;  // false after RestartDaemon until AddContainer
     bool started = false;
     bool running = false;

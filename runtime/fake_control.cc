@@ -107,4 +107,16 @@ int FakeRuntime::Calls(const std::string& method) {
   return it == calls_.end() ? 0 : it->second;
 }
 
+UniqueFd FakeRuntime::TakeAttached(const std::string& container_id) {
+  absl::MutexLock lock(&mutex_);
+  auto it = containers_.find(container_id);
+  return it == containers_.end() ? UniqueFd() : std::move(it->second.attached);
+}
+
+UniqueFd FakeRuntime::TakeInput(const std::string& container_id) {
+  absl::MutexLock lock(&mutex_);
+  auto it = containers_.find(container_id);
+  return it == containers_.end() ? UniqueFd() : std::move(it->second.input_read);
+}
+
 }  // namespace berth::runtime

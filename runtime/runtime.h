@@ -97,6 +97,8 @@ struct ContainerState {
 struct ExecRequest {
   std::string container_id = {};
   std::vector<std::string> args = {};
+  // A terminal of the container's own on 0, 1 and 2; the descriptors below are not used then.
+  bool terminal = false;
   // Up to three descriptors for 0, 1 and 2; not set: /dev/null.
   UniqueFd stdin_fd = {}, stdout_fd = {}, stderr_fd = {};
 };
@@ -107,10 +109,24 @@ class Exec {
  public:
   virtual ~Exec() = default;
   virtual pid_t pid() const = 0;
+  // The master side of its terminal, non-blocking, moved out once; not set without a terminal.
+  // The process is hung up when it is closed.
+  virtual UniqueFd TakeTerminal() = 0;
   // Blocks until the process ended, the deadline passed (DeadlineExceeded) or cancellation.
   virtual StatusOr<ExitInfo> Wait(const Context& context) = 0;
   // Kills the whole exec, what it forked included, and waits for its end.
   virtual Status Kill() = 0;
+};
+
+// A live view of a running container.
+struct Attachment {
+  // SEQPACKET: each packet a byte, 1 for stdout or 2 for stderr, and up to 16 KiB of output. Ends
+  // with the container, or when its reader falls so far behind that the container would wait.
+  UniqueFd output = {};
+  // Write end of its input, or the master side of its terminal, on which sizes are set. Not set:
+  // it has no input, or it was closed, or a monitor died since.
+  UniqueFd input = {};
+  bool terminal = false;
 };
 
 // Called on a thread of the runtime; must not block and must not call the runtime.
@@ -177,6 +193,12 @@ class Runtime {
   // Switches to a new file at the container's log path, between two lines. On failure no new
   // file appears. FailedPrecondition if it is not running.
   virtual Status ReopenLog(const std::string& container_id) = 0;
+
+  // FailedPrecondition if it is not running. An earlier attachment's output ends.
+  virtual StatusOr<Attachment> Attach(const std::string& container_id) = 0;
+  // Its input ends once every copy of it is closed. Idempotent; FailedPrecondition if it is not
+  // running.
+  virtual Status CloseStdin(const std::string& container_id) = 0;
 
   // FailedPrecondition if the container is not running; NotFound naming the command if it does
   // not exist, PermissionDenied if it may not be executed.

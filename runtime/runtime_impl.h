@@ -47,6 +47,8 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
   Status UpdateResources(const std::string& container_id,
                          const spec::Resources& resources) override;
   Status ReopenLog(const std::string& container_id) override;
+  StatusOr<Attachment> Attach(const std::string& container_id) override;
+  Status CloseStdin(const std::string& container_id) override;
   StatusOr<std::unique_ptr<Exec>> StartExec(const Context& context, ExecRequest request) override;
   Status ProbeUserNamespaces(const std::string& store) override;
   Status Keep(const std::string& name, const std::vector<int>& fds) override;

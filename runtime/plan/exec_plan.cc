@@ -6,9 +6,6 @@ namespace berth::runtime {
 using wire::Op;
 
 StatusOr<Plan> BuildExecPlan(const ExecPlanInput& input) {
-  if (input.process->terminal) {
-    return absl::UnimplementedError("exec: a terminal is not supported");
-  }
   PlanBuilder builder(/*clone_flags=*/0);
   if (input.gate) builder.Add(Op::kGate);
   for (int fd : input.cgroup_tasks) builder.Add(Op::kCgroupTasks, {.fd = fd});
@@ -19,7 +16,8 @@ StatusOr<Plan> BuildExecPlan(const ExecPlanInput& input) {
   builder.Add(Op::kSetns, {.fd = input.container_pidfd, .arg = input.namespaces});
   if (input.user_namespace) builder.AddBytes(Op::kUser, "", {.arg = 0});
   builder.Add(Op::kSetsid);
-  for (uint64_t number = 0; number < 3; ++number) {
+  if (input.process->terminal) builder.Add(Op::kConsole);
+  for (uint64_t number = 0; number < 3 && !input.process->terminal; ++number) {
     if (input.stdio[number] == wire::kNoFd) continue;
     builder.Add(Op::kStdio, {.fd = input.stdio[number], .arg = number});
   }

@@ -68,7 +68,9 @@ int Prepare(const wire::LaunchBody& body, LocalSlot* local, ChildEnds* ends) {
   int r = 0;
   if ((body.flags & wire::kLaunchStdin) != 0)
     r = MakePipe(&ends->stdio[0], &local->fds[kStdinWrite]);
-  bool terminal = (body.flags & wire::kLaunchTerminal) != 0;
+  // An exec's terminal is the daemon's own affair.
+  const bool exec = (body.flags & wire::kLaunchExec) != 0;
+  const bool terminal = (body.flags & wire::kLaunchTerminal) != 0 && !exec;
   if (r == 0 && (terminal || (body.flags & wire::kLaunchStdoutLog) != 0)) {
     // Behind a terminal the pipe lies between the pty and the journal.
     r = MakeLogStream(&local->fds[kOutRead], terminal ? &local->fds[kTtyWrite] : &ends->stdio[1],
@@ -261,7 +263,10 @@ void Note(uint32_t index, const ControlMessage& message, int fd) {
     FollowHandOver(index);
   } else if (message.kind == ControlKind::kConsole && fd >= 0) {
     ::fcntl(fd, F_SETFL, O_NONBLOCK);
+    CloseSlotFd(index, kMaster);
     g_monitor.slots[index].fds[kMaster] = fd;
+    // Goes to the daemon with the answer; nobody else reads it, and it hangs up with its reader.
+    if ((slot->flags & wire::kLaunchExec) != 0) return;
     TellSpawner(wire::kKeepSlot, index, 1u << kMaster);
     Watch(fd, EventKind::kMaster, index);
     return;
@@ -276,10 +281,14 @@ void ReplyLaunched(uint32_t index, uint64_t connection, const wire::MessageHeade
   wire::LaunchReply reply = {};
   reply.pid = slot.pid;
   reply.at_gate = slot.phase == wire::kSlotGated;
-  int pidfd = g_monitor.slots[index].fds[kPidfd];
+  int* slot_fds = g_monitor.slots[index].fds;
+  const bool exec = (slot.flags & wire::kLaunchExec) != 0;
+  int fds[2] = {slot_fds[kPidfd], exec ? slot_fds[kMaster] : -1};
   bool gone = slot.phase >= wire::kSlotExited;
   int error = gone && header.op == wire::kOpen ? ESRCH : 0;
-  Reply(connection, header, error, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0);
+  const size_t count = fds[0] < 0 ? 0 : fds[1] < 0 ? 1 : 2;
+  Reply(connection, header, error, &reply, sizeof reply, fds, count);
+  if (exec) CloseAndClear(&slot_fds[kMaster]);
 }
 
 void Launch(uint64_t connection, const wire::MessageHeader& header, const wire::LaunchBody& body,

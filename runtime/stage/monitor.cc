@@ -190,9 +190,13 @@ void Dispatch(uint64_t id, const wire::MessageHeader& header) {
     case wire::kOpenGate:
     case wire::kOpen:
     case wire::kReopenLog:
+    case wire::kAttach:
+    case wire::kCloseStdin:
       if (!NamesSlot(body)) return Reply(id, header, ESRCH, nullptr, 0, nullptr, 0);
       if (header.op == wire::kOpenGate) return OpenGate(id, header, body);
       if (header.op == wire::kReopenLog) return ReopenLog(id, header, body);
+      if (header.op == wire::kAttach) return Attach(id, header, body);
+      if (header.op == wire::kCloseStdin) return CloseStdin(id, header, body);
       return ReplyLaunched(body.slot, id, header);
     default:
       return Reply(id, header, ENOSYS, nullptr, 0, nullptr, 0);

@@ -92,6 +92,12 @@ void OnControl(uint32_t slot);
 bool SettleDeadLaunch(uint32_t slot);
 void ReplyLaunched(uint32_t slot, uint64_t connection, const wire::MessageHeader& header);
 
+// --- attach.cc
+void Attach(uint64_t connection, const wire::MessageHeader& header, const wire::SlotBody& body);
+void CloseStdin(uint64_t connection, const wire::MessageHeader& header, const wire::SlotBody& body);
+// Copies [from, end) of the journal to `socket`. False if its reader is gone or too far behind.
+bool ForwardOutput(int socket, int journal, int which, uint64_t from, uint64_t end);
+
 // --- namespaces.cc
 void MakeNamespaces(uint64_t connection, const wire::MessageHeader& header,
                     const wire::PodNamespacesBody& body, int* fds, uint32_t count);

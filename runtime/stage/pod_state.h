@@ -58,8 +58,9 @@ struct PodState {
 
 inline void Publish() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-// What a slot holds open. The spawner keeps all but kStdinWrite, whose copy would keep the
-// container from ever seeing the end of its input.
+// What a slot holds open. The spawner keeps those before kStdinWrite: a copy of that one would keep
+// the container from ever seeing the end of its input, and what is attached to is a new daemon's
+// to ask for.
 enum SlotFd : uint32_t {
   kPidfd,
   kOutRead,
@@ -72,9 +73,10 @@ enum SlotFd : uint32_t {
   kMaster,    // pty
   kTtyWrite,  // between the pty and kOutRead
   kStdinWrite,
+  kAttached,  // the output's copy for the daemon
   kSlotFdCount,
 };
-inline constexpr uint32_t kKeptSlotFds = kSlotFdCount - 1;
+inline constexpr uint32_t kKeptSlotFds = kStdinWrite;
 
 // Maps the memfd; nullptr on failure. Not inherited by forks.
 PodState* MapPodState(int fd);

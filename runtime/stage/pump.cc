@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
+#include "runtime/stage/monitor.h"
 #include "runtime/stage/sys.h"
 
 namespace berth::stage {
@@ -194,7 +195,7 @@ void WriteJournal(SlotState* slot, const int* fds, int which) {
 
 }  // namespace
 
-Pumped Pump(SlotState* slot, const int* fds, int which) {
+Pumped Pump(SlotState* slot, int* fds, int which) {
   int pipe = fds[which == 0 ? kOutRead : kErrRead];
   int journal = fds[which == 0 ? kOutJournal : kErrJournal];
   StreamState* stream = &slot->streams[which];
@@ -203,7 +204,8 @@ Pumped Pump(SlotState* slot, const int* fds, int which) {
     WriteJournal(slot, fds, which);
     return Pumped::kEnded;
   }
-  uint64_t at = FileSize(journal);
+  const uint64_t from = FileSize(journal);
+  uint64_t at = from;
   uint32_t moved = 0;
   Pumped result = Pumped::kMore;
   while (moved < kPumpQuota) {
@@ -223,6 +225,10 @@ Pumped Pump(SlotState* slot, const int* fds, int which) {
     }
     moved += static_cast<uint32_t>(n);
     at += static_cast<uint64_t>(n);
+  }
+  // Before the lines are written, which gives up the journal's beginning.
+  if (fds[kAttached] >= 0 && !ForwardOutput(fds[kAttached], journal, which, from, at)) {
+    CloseAndClear(&fds[kAttached]);
   }
   WriteJournal(slot, fds, which);
   return result;

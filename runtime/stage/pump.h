@@ -18,7 +18,8 @@ enum class Pumped { kMore, kEmpty, kEnded };
 // Moves at most kPumpQuota bytes from the pipe of stream `which` (0: stdout, 1: stderr) and writes
 // every line that is complete. ENOSPC and EIO drop whole lines and count them. `fds` are the
 // slot's, by SlotFd. At the end of the stream a rest without newline becomes a P line.
-Pumped Pump(SlotState* slot, const int* fds, int which);
+// What was moved also goes to the attached daemon, whose socket is closed if it cannot follow.
+Pumped Pump(SlotState* slot, int* fds, int which);
 
 // After a predecessor's death: brings the write in flight to its end, skipping what the log has.
 void ResumeFlight(SlotState* slot, const int* fds, int which);

@@ -166,6 +166,7 @@ void FinishExit(uint32_t index) {
   WriteRecord(index);
   slot->phase = wire::kSlotRecorded;
   Drain(index);
+  CloseSlotFd(index, kAttached);
   SendEvent(index);
   CloseSlotFd(index, kStdinWrite);
   CloseSlotFd(index, kPidfd);

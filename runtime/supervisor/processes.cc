@@ -18,6 +18,7 @@ Launched LaunchedFrom(ChannelReply reply) {
   launched.pid = body.pid;
   launched.waits_at_gate = body.at_gate != 0;
   if (!reply.fds.empty()) launched.pidfd = std::move(reply.fds[0]);
+  if (reply.fds.size() > 1) launched.terminal = std::move(reply.fds[1]);
   return launched;
 }
 
@@ -129,6 +130,29 @@ Status SupervisorImpl::ReopenLog(const ProcessKey& key, UniqueFd log) {
   ASSIGN_OR_RETURN(ChannelReply reply, CallMonitor(key.pod_id, wire::kReopenLog, BytesOf(body), fds,
                                                    absl::InfiniteFuture()));
   return CheckReply(reply, "reopen log of", key);
+}
+
+StatusOr<AttachedProcess> SupervisorImpl::Attach(const ProcessKey& key) {
+  wire::SlotBody body = BodyFor(key);
+  ASSIGN_OR_RETURN(ChannelReply reply, CallMonitor(key.pod_id, wire::kAttach, BytesOf(body), {},
+                                                   absl::InfiniteFuture()));
+  RETURN_IF_ERROR(CheckReply(reply, "attach to", key));
+  const auto answer = reply.As<wire::AttachReply>();
+  AttachedProcess attached;
+  attached.terminal = answer.terminal != 0;
+  if (reply.fds.size() != (answer.has_input != 0 ? 2u : 1u)) {
+    return absl::InternalError(absl::StrCat("attach to ", NameOf(key), ": no socket came back"));
+  }
+  attached.output = std::move(reply.fds[0]);
+  if (answer.has_input != 0) attached.input = std::move(reply.fds[1]);
+  return attached;
+}
+
+Status SupervisorImpl::CloseStdin(const ProcessKey& key) {
+  wire::SlotBody body = BodyFor(key);
+  ASSIGN_OR_RETURN(ChannelReply reply, CallMonitor(key.pod_id, wire::kCloseStdin, BytesOf(body), {},
+                                                   absl::InfiniteFuture()));
+  return CheckReply(reply, "close the input of", key);
 }
 
 Status SupervisorImpl::Forget(const ProcessKey& key) {

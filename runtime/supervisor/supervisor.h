@@ -59,6 +59,13 @@ struct Launched {
   pid_t pid = 0;  // in the daemon's PID namespace
   UniqueFd pidfd;
   bool waits_at_gate = false;  // then OpenGate continues it
+  UniqueFd terminal = {};      // master side, non-blocking: of an exec that asked for one
+};
+
+struct AttachedProcess {
+  UniqueFd output;  // SEQPACKET, see wire::AttachStream
+  UniqueFd input;   // write end or master side; not set: it has none
+  bool terminal = false;
 };
 
 struct PodRequest {
@@ -139,6 +146,10 @@ class Supervisor {
   virtual StatusOr<std::vector<ProcessState>> List(const std::string& pod_id) = 0;
   // Switches the log between two lines. NotFound if the process is not running.
   virtual Status ReopenLog(const ProcessKey& key, UniqueFd log) = 0;
+  // A view of a running process (wire::kAttach); an earlier one ends. NotFound if it has ended.
+  virtual StatusOr<AttachedProcess> Attach(const ProcessKey& key) = 0;
+  // The monitor's write end of its input is closed. Idempotent.
+  virtual Status CloseStdin(const ProcessKey& key) = 0;
   // Forgets an ended process.
   virtual Status Forget(const ProcessKey& key) = 0;
 };

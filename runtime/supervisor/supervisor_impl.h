@@ -36,6 +36,8 @@ class SupervisorImpl final : public Supervisor {
   StatusOr<Launched> Open(const ProcessKey& key) override;
   StatusOr<std::vector<ProcessState>> List(const std::string& pod_id) override;
   Status ReopenLog(const ProcessKey& key, UniqueFd log) override;
+  StatusOr<AttachedProcess> Attach(const ProcessKey& key) override;
+  Status CloseStdin(const ProcessKey& key) override;
   Status Forget(const ProcessKey& key) override;
 
  private:

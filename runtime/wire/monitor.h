@@ -28,15 +28,18 @@ enum MonitorOp : uint16_t {
   // --- daemon -> monitor
   kPodNamespaces = 10,  // PodNamespacesBody [plan memfd, cgroup?, plan fds..] -> PodInfo [ns fds]
   kPodInfo = 11,        // -> PodInfo [ns fds]
-  kLaunch = 12,         // LaunchBody [plan memfd, LaunchFds.., plan fds..] -> LaunchReply [pidfd]
-  kMoreFds = 13,        // [plan fds..]; no reply
-  kOpenGate = 14,       // SlotBody [OOM counter?] -> LaunchReply
-  kOpen = 15,           // SlotBody -> LaunchReply [pidfd]; ESRCH if it has ended
-  kList = 16,           // -> array of ListEntry
-  kReopenLog = 17,      // SlotBody [log] -> empty; ESRCH if it has ended
-  kForget = 18,         // SlotBody -> empty; EBUSY while it runs
-  kNewSpawner = 19,     // [socket]: hands everything kept to a new spawner
-  kExited = 30,         // event: ExitRecord
+  kLaunch = 12,      // LaunchBody [plan memfd, LaunchFds.., plan fds..] -> LaunchReply [pidfd, an
+                     // exec's terminal?]
+  kMoreFds = 13,     // [plan fds..]; no reply
+  kOpenGate = 14,    // SlotBody [OOM counter?] -> LaunchReply
+  kOpen = 15,        // SlotBody -> LaunchReply [pidfd]; ESRCH if it has ended
+  kList = 16,        // -> array of ListEntry
+  kReopenLog = 17,   // SlotBody [log] -> empty; ESRCH if it has ended
+  kForget = 18,      // SlotBody -> empty; EBUSY while it runs
+  kAttach = 20,      // SlotBody -> AttachReply [output socket, input?]; ESRCH if it has ended
+  kCloseStdin = 21,  // SlotBody -> empty: the input ends once all copies are closed
+  kNewSpawner = 19,  // [socket]: hands everything kept to a new spawner
+  kExited = 30,      // event: ExitRecord
   // --- daemon -> spawner
   kSpawnMonitor = 60,  // NameBody [listening socket, exits file] -> LaunchReply [pidfd]; EEXIST
   kDropPod = 61,       // NameBody; kills what runs and the monitor, answers when they are gone
@@ -109,6 +112,17 @@ struct LaunchReply {
   StepFailure failure;  // valid when the header's error is not 0 and failed_plan is 1
   uint32_t failed_plan;
   uint32_t reserved;
+};
+
+// What kAttach gives: a SEQPACKET socket that carries the output from now on, each packet a byte of
+// AttachStream and then at most 16 KiB of it, and ends with the process or when its reader falls
+// behind; and the container's input: a copy of the write end of its pipe, or of its terminal's
+// master side, on which the daemon also sets the size. A second kAttach ends the first socket.
+enum AttachStream : uint8_t { kAttachStdout = 1, kAttachStderr = 2 };
+
+struct AttachReply {
+  uint32_t terminal;
+  uint32_t has_input;
 };
 
 struct PodNamespacesBody {
