@@ -211,26 +211,20 @@ Status RuntimeImpl::UpdateResources(const std::string& container_id,
   return Annotate(cgroup.Update(resources), "linux.resources");
 }
 
-namespace {
-
-// A process that has just ended is not running, whoever noticed it.
-Status NotRunningIfGone(const Status& status, const std::string& container_id) {
-  if (status.code() != absl::StatusCode::kNotFound) return status;
-  return absl::FailedPreconditionError(absl::StrCat("container ", container_id, ": not running"));
-}
-
-}  // namespace
-
 StatusOr<Attachment> RuntimeImpl::Attach(const std::string& container_id) {
   ASSIGN_OR_RETURN(Entry entry, Find(container_id));
   StatusOr<AttachedProcess> attached = supervisor_->Attach(entry->key());
-  if (!attached.ok()) return NotRunningIfGone(attached.status(), container_id);
+  if (absl::IsNotFound(attached.status())) {
+    return absl::FailedPreconditionError(absl::StrCat("container ", container_id, ": not running"));
+  }
+  RETURN_IF_ERROR(attached.status());
   return Attachment{std::move(attached->output), std::move(attached->input), attached->terminal};
 }
 
 Status RuntimeImpl::CloseStdin(const std::string& container_id) {
   ASSIGN_OR_RETURN(Entry entry, Find(container_id));
-  return NotRunningIfGone(supervisor_->CloseStdin(entry->key()), container_id);
+  const Status status = supervisor_->CloseStdin(entry->key());
+  return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 
 Status RuntimeImpl::ReopenLog(const std::string& container_id) {

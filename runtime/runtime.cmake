@@ -17,8 +17,8 @@ berth_library(runtime
 
 berth_test(runtime_parts_test SOURCES runtime_parts_test.cc DEPS berth::runtime)
 berth_test(runtime_test ROOT TIMEOUT 300
-  SOURCES runtime_test.cc runtime_attack_test.cc runtime_exec_test.cc runtime_external_test.cc
-    runtime_pod_test.cc runtime_test_node.cc runtime_userns_test.cc
+  SOURCES runtime_test.cc runtime_attach_test.cc runtime_attack_test.cc runtime_exec_test.cc
+    runtime_external_test.cc runtime_pod_test.cc runtime_test_node.cc runtime_userns_test.cc
   DEPS berth::runtime)
 if(TARGET benchmark::benchmark)
   add_executable(runtime_bench runtime_bench.cc runtime_test_node.cc)

@@ -196,8 +196,7 @@ class Runtime {
 
   // FailedPrecondition if it is not running. An earlier attachment's output ends.
   virtual StatusOr<Attachment> Attach(const std::string& container_id) = 0;
-  // Its input ends once every copy of it is closed. Idempotent; FailedPrecondition if it is not
-  // running.
+  // Its input ends once every copy of it is closed. Idempotent, and no error once it has ended.
   virtual Status CloseStdin(const std::string& container_id) = 0;
 
   // FailedPrecondition if the container is not running; NotFound naming the command if it does

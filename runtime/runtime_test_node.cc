@@ -115,10 +115,10 @@ void TestNode::MakeBaseLayer() {
   chmod((base_layer() + "/tmp").c_str(), 01777);
   fs::copy_file(kBusybox, base_layer() + "/bin/busybox");
   for (const char* applet :
-       {"sh",    "cat",   "echo",     "id",     "pwd",      "ls",    "grep", "sleep",
-        "mount", "touch", "readlink", "stat",   "hostname", "kill",  "ps",   "head",
-        "dd",    "true",  "false",    "env",    "ln",       "wc",    "cut",  "tail",
-        "seq",   "mkdir", "test",     "printf", "tr",       "mkfifo"}) {
+       {"sh",     "cat",      "echo",   "id",       "pwd",  "ls",   "grep", "sleep", "mount",
+        "touch",  "readlink", "stat",   "hostname", "kill", "ps",   "head", "dd",    "true",
+        "false",  "env",      "ln",     "wc",       "cut",  "tail", "seq",  "mkdir", "test",
+        "printf", "tr",       "mkfifo", "stty",     "tty",  "yes"}) {
     fs::create_symlink("busybox", base_layer() + "/bin/" + applet);
   }
   UniqueFd passwd = *sys::Open(base_layer() + "/etc/passwd", O_WRONLY | O_CREAT, 0644);

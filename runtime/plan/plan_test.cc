@@ -15,6 +15,7 @@
 namespace berth::runtime {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -355,6 +356,17 @@ no_new_privs
 exec "sh\000-c\000exit 3\000" "PATH=/bin\000A=\000"
 )");
   EXPECT_THAT(plan.fds, ElementsAre(12, 11, 13));
+}
+
+TEST(ExecPlan, TerminalComesBeforeTheUser) {
+  spec::Spec spec = SmallSpec();
+  spec.process->terminal = true;
+  ExecPlanInput input;
+  input.process = &*spec.process;
+  input.container_pidfd = 11;
+  input.stdio[0] = 13;
+  EXPECT_THAT(DumpPlan(*BuildExecPlan(input)),
+              AllOf(HasSubstr("setsid\nconsole"), Not(HasSubstr("stdio"))));
 }
 
 }  // namespace
