@@ -364,6 +364,7 @@ TEST(ExecPlan, TerminalComesBeforeTheUser) {
   ExecPlanInput input;
   input.process = &*spec.process;
   input.container_pidfd = 11;
+  input.namespaces = CLONE_NEWNS;
   input.stdio[0] = 13;
   EXPECT_THAT(DumpPlan(*BuildExecPlan(input)),
               AllOf(HasSubstr("setsid\nconsole"), Not(HasSubstr("stdio"))));
