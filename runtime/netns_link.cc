@@ -2,6 +2,7 @@
 #include "runtime/netns_link.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -32,6 +33,12 @@ Status LinkNetns(const std::string& path, pid_t monitor, int fd) {
     return ErrnoError(error, absl::StrCat("link ", path));
   }
   return absl::OkStatus();
+}
+
+bool LeadsTo(const std::string& path, int netns) {
+  struct stat named = {}, wanted = {};
+  return stat(path.c_str(), &named) == 0 && fstat(netns, &wanted) == 0 &&
+         named.st_dev == wanted.st_dev && named.st_ino == wanted.st_ino;
 }
 
 Status UnlinkNetns(const std::string& path) {

@@ -16,6 +16,8 @@ std::string NetnsPath(const std::string& instance, const std::string& pod_id);
 
 // Points it at descriptor `fd` of process `monitor`, whether it exists or not.
 Status LinkNetns(const std::string& path, pid_t monitor, int fd);
+// Whether the name leads to the namespace that `netns` is.
+bool LeadsTo(const std::string& path, int netns);
 // Missing is OK.
 Status UnlinkNetns(const std::string& path);
 

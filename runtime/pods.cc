@@ -18,6 +18,9 @@
 namespace berth::runtime {
 namespace {
 
+// Monitors do not die as fast as this many names are made.
+constexpr int kMaxRelinks = 8;
+
 Status CheckSetup(const PodSetup& setup) {
   if (!IsId(setup.pod_id)) {
     return absl::InvalidArgumentError(absl::StrCat("pod id ", setup.pod_id, ": not an ID"));
@@ -109,6 +112,7 @@ StatusOr<PodInfo> RuntimeImpl::CreatePod(const Context& context, const PodSetup&
   ASSIGN_OR_RETURN(Plan plan, BuildPodPlan(input));
   request.plan = std::move(plan.bytes);
   request.fds = std::move(plan.fds);
+  request.mounts = vault_->namespace_fd();
   request.clone_flags = input.clone_flags | (setup.shared_pid ? uint64_t{CLONE_NEWNS} : 0);
   ASSIGN_OR_RETURN(PodNamespaces namespaces, supervisor_->CreatePod(context, request));
   undo.Add([&] { supervisor_->DestroyPod(setup.pod_id).IgnoreError(); });
@@ -124,19 +128,35 @@ StatusOr<PodInfo> RuntimeImpl::Remember(const std::string& pod_id, PodNamespaces
   PodInfo info;
   info.monitor_pid = namespaces.monitor_pid;
   info.pause_pid = namespaces.pause_pid;
+  int monitor_fd = namespaces.monitor_netns_fd;
   if (namespaces.net.ok()) {
     ASSIGN_OR_RETURN(info.netns, sys::Dup(namespaces.net.get()));
-    info.netns_path = NetnsPath(options_.instance, pod_id);
-    Status linked = LinkNetns(info.netns_path, namespaces.monitor_pid, namespaces.monitor_netns_fd);
+  }
+  namespaces.mounts.reset();  // the vault has it
+  // Namespaces outlive monitors: what is open stays, with the slots of its execs.
+  pods_.Add(pod_id, std::make_shared<PodHandle>(std::move(namespaces)));
+  if (!info.netns.ok()) return info;
+  info.netns_path = NetnsPath(options_.instance, pod_id);
+  for (int tries = 0; tries < kMaxRelinks; ++tries) {
+    Status linked = LinkNetns(info.netns_path, info.monitor_pid, monitor_fd);
     if (!linked.ok()) {
       // Only people and tools want the name; the pod works without.
       log::Warning("pod ", pod_id, ": ", linked.ToString());
-      info.netns_path =
-          absl::StrCat("/proc/", namespaces.monitor_pid, "/fd/", namespaces.monitor_netns_fd);
+      info.netns_path = absl::StrCat("/proc/", info.monitor_pid, "/fd/", monitor_fd);
+      return info;
     }
+    if (LeadsTo(info.netns_path, info.netns.get())) return info;
+    // The monitor died before the name pointed to it; an adoption from now on finds the pod in
+    // the table and points it anew.
+    StatusOr<PodNamespaces> again = supervisor_->OpenPod(pod_id);
+    if (!again.ok()) {
+      pods_.Erase(pod_id);
+      UnlinkNetns(info.netns_path).IgnoreError();
+      return again.status();
+    }
+    info.monitor_pid = again->monitor_pid;
+    monitor_fd = again->monitor_netns_fd;
   }
-  // Namespaces outlive monitors: what is open stays, with the slots of its execs.
-  pods_.Add(pod_id, std::make_shared<PodHandle>(std::move(namespaces)));
   return info;
 }
 
@@ -184,9 +204,9 @@ Status RuntimeImpl::DestroyPod(const std::string& pod_id, const std::string& cgr
     RETURN_IF_ERROR(KillAll(entry->setup().container_id));
     RETURN_IF_ERROR(entry->WaitForExit(absl::Now() + absl::Seconds(10)));
   }
-  RETURN_IF_ERROR(UnlinkNetns(NetnsPath(options_.instance, pod_id)));
   RETURN_IF_ERROR(supervisor_->DestroyPod(pod_id));
   pods_.Erase(pod_id);
+  RETURN_IF_ERROR(UnlinkNetns(NetnsPath(options_.instance, pod_id)));
   RETURN_IF_ERROR(vault_->Remove(pod_id));
   ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Open(cgroup_parent, pod_id));
   RETURN_IF_ERROR(cgroup.Kill());

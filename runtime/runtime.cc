@@ -87,6 +87,17 @@ std::string RuntimeImpl::MonitorsProcsPath() const {
   return "";
 }
 
+// When daemon and spawner have died together only monitors still hold the vault.
+UniqueFd RuntimeImpl::VaultOfMonitors() {
+  StatusOr<std::vector<std::string>> ids = supervisor_->ListPods();
+  if (!ids.ok()) return UniqueFd();
+  for (const std::string& id : *ids) {
+    StatusOr<PodNamespaces> namespaces = supervisor_->OpenPod(id);
+    if (namespaces.ok() && namespaces->mounts.ok()) return std::move(namespaces->mounts);
+  }
+  return UniqueFd();
+}
+
 Status RuntimeImpl::OpenVault() {
   StatusOr<std::vector<UniqueFd>> kept = supervisor_->Fetch(kVaultName);
   if (kept.ok() && kept->size() == 1) {
@@ -94,8 +105,12 @@ Status RuntimeImpl::OpenVault() {
     return absl::OkStatus();
   }
   if (!kept.ok() && kept.status().code() != absl::StatusCode::kNotFound) return kept.status();
-  ASSIGN_OR_RETURN(MountVault vault, MountVault::Create(options_.state_dir));
-  vault_ = std::make_unique<MountVault>(std::move(vault));
+  if (UniqueFd held = VaultOfMonitors(); held.ok()) {
+    vault_ = std::make_unique<MountVault>(std::move(held));
+  } else {
+    ASSIGN_OR_RETURN(MountVault vault, MountVault::Create(options_.state_dir));
+    vault_ = std::make_unique<MountVault>(std::move(vault));
+  }
   const int fd = vault_->namespace_fd();
   return supervisor_->Keep(kVaultName, std::span(&fd, 1));
 }
@@ -105,7 +120,7 @@ void RuntimeImpl::OnExit(const ProcessKey& key, const wire::ExitRecord& record) 
 }
 
 void RuntimeImpl::OnAdopted(const std::string& pod_id) {
-  // A pod that nobody has opened yet is opened with its present monitor.
+  // Who is about to open the pod looks again once it is in the table (Remember).
   if (pods_.Find(pod_id) == nullptr) return;
   RunInBackground([this, pod_id] {
     StatusOr<PodInfo> info = OpenPod(pod_id);

@@ -62,6 +62,7 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
 
   // --- runtime.cc
   Status OpenVault();
+  UniqueFd VaultOfMonitors();
   // For the supervisor's thread, which must not block.
   void RunInBackground(std::function<void()> task);
   std::string MonitorsProcsPath() const;

@@ -2,12 +2,16 @@
 // Pods: namespaces, names, sysctls, PID modes, tear-down.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <string>
+#include <thread>
 
 #include "base/file.h"
 #include "base/id.h"
@@ -60,6 +64,51 @@ TEST_F(PodTest, NetnsIsFoundByName) {
   EXPECT_NE(by_name.st_ino, host.st_ino);
   ASSERT_OK(node_->runtime().DestroyPod(pod.pod_id, node_->cgroup_parent()));
   EXPECT_NE(lstat(info.netns_path.c_str(), &by_name), 0);
+}
+
+TEST_F(PodTest, SharedMemoryOutlivesDaemonAndSpawnerTogether) {
+  PodSetup pod = node_->NewPod();
+  node_->CreatePod(pod);
+  ContainerSetup first =
+      node_->NewContainer(pod, {"sh", "-c", "echo mine > /dev/shm/note; echo up; exec sleep 100"});
+  node_->Run(first);
+  ASSERT_TRUE(node_->WaitForOutput(first, "up"));
+  ASSERT_NO_FATAL_FAILURE(node_->RestartWithNewSpawner());
+  ASSERT_OK(node_->runtime().OpenPod(pod.pod_id).status());
+  ASSERT_OK(node_->runtime().AddContainer(first, /*started=*/true));
+  EXPECT_EQ(OutputOf(node_->NewContainer(pod, {"cat", "/dev/shm/note"})), "mine\n");
+  // And what the new daemon keeps reaches the next spawner as well.
+  ASSERT_NO_FATAL_FAILURE(node_->RestartWithNewSpawner());
+  ASSERT_OK(node_->runtime().OpenPod(pod.pod_id).status());
+  ASSERT_OK(node_->runtime().AddContainer(first, /*started=*/true));
+  EXPECT_EQ(OutputOf(node_->NewContainer(pod, {"cat", "/dev/shm/note"})), "mine\n");
+  ASSERT_OK(node_->runtime().KillAll(first.container_id));
+  EXPECT_EQ(node_->WaitForExit(first.container_id).exit_code, 137);
+}
+
+TEST_F(PodTest, TheNameOfTheNetnsFollowsMonitorsThatDieWhileItIsMade) {
+  PodSetup pod = node_->NewPod();
+  PodInfo info = node_->CreatePod(pod);
+  struct stat wanted = {}, named = {};
+  ASSERT_EQ(fstat(info.netns.get(), &wanted), 0);
+  UniqueFd watch(inotify_init1(IN_CLOEXEC));
+  ASSERT_GE(inotify_add_watch(watch.get(), "/run/netns", IN_MOVED_TO), 0);
+  for (int round = 0; round < 30; ++round) {
+    // A daemon that has the pod not open yet.
+    node_->Restart();
+    std::thread killer([&] { kill(info.monitor_pid, SIGKILL); });
+    StatusOr<PodInfo> opened = node_->runtime().OpenPod(pod.pod_id);
+    killer.join();
+    ASSERT_OK(opened.status());
+    // It is right already, or the adoption that is on its way makes it so.
+    while (stat(info.netns_path.c_str(), &named) != 0 || named.st_ino != wanted.st_ino) {
+      pollfd poller = {watch.get(), POLLIN, 0};
+      ASSERT_EQ(poll(&poller, 1, 10000), 1) << "round " << round;
+      char events[4096];
+      ASSERT_GT(read(watch.get(), events, sizeof events), 0);
+    }
+    ASSERT_OK_AND_ASSIGN(info, node_->runtime().OpenPod(pod.pod_id));
+  }
 }
 
 TEST_F(PodTest, CreateIsIdempotent) {

@@ -34,6 +34,15 @@ std::string UniqueName() {
   return absl::StrCat("rt", getpid(), "-", count++);
 }
 
+void KillAndAwait(pid_t pid) {
+  StatusOr<UniqueFd> pidfd = sys::PidfdOpen(pid);
+  if (!pidfd.ok()) return;
+  sys::PidfdSendSignal(pidfd->get(), SIGKILL).IgnoreError();
+  pollfd poller = {pidfd->get(), POLLIN, 0};
+  EXPECT_EQ(poll(&poller, 1, 10000), 1);
+  waitpid(pid, nullptr, WNOHANG | __WALL);
+}
+
 }  // namespace
 
 std::string TestNode::Obstacle() {
@@ -62,6 +71,17 @@ TestNode::~TestNode() {
   std::filesystem::remove_all(directory_);
 }
 
+// Spawner and monitors: the processes of their cgroup, which is in the memory hierarchy alone.
+std::vector<pid_t> TestNode::StageProcesses() {
+  std::vector<pid_t> found;
+  StatusOr<std::string> pids = ReadFile(
+      absl::StrCat("/sys/fs/cgroup/memory/", instance_, "/monitors/cgroup.procs"), 1 << 20);
+  EXPECT_TRUE(pids.ok()) << pids.status();
+  const std::vector<std::string> lines = absl::StrSplit(pids.value_or(""), '\n', absl::SkipEmpty());
+  for (const std::string& line : lines) found.push_back(atoi(line.c_str()));
+  return found;
+}
+
 // The spawner is meant to outlive its daemon; a test's must not.
 void TestNode::StopSpawner() {
   CgroupManager::Options options;
@@ -70,22 +90,21 @@ void TestNode::StopSpawner() {
   ASSERT_TRUE(manager.ok());
   auto cgroup = (*manager)->Open("", "monitors");
   ASSERT_TRUE(cgroup.ok());
-  // They are in the memory hierarchy alone.
-  StatusOr<std::string> pids =
-      ReadFile(absl::StrCat("/sys/fs/cgroup/memory/", cgroup->path(), "/cgroup.procs"), 1 << 20);
-  EXPECT_TRUE(pids.ok()) << pids.status();
-  const std::vector<std::string> lines = absl::StrSplit(pids.value_or(""), '\n', absl::SkipEmpty());
-  for (const std::string& line : lines) {
-    const pid_t pid = atoi(line.c_str());
-    StatusOr<UniqueFd> pidfd = sys::PidfdOpen(pid);
-    if (!pidfd.ok()) continue;
-    sys::PidfdSendSignal(pidfd->get(), SIGKILL).IgnoreError();
-    pollfd poller = {pidfd->get(), POLLIN, 0};
-    EXPECT_EQ(poll(&poller, 1, 10000), 1);
-    waitpid(pid, nullptr, WNOHANG | __WALL);
-  }
+  for (pid_t pid : StageProcesses()) KillAndAwait(pid);
   Status removed = cgroup->Remove();
   EXPECT_TRUE(removed.ok()) << removed;
+}
+
+void TestNode::RestartWithNewSpawner() {
+  runtime_.reset();
+  pid_t spawner = 0;
+  for (pid_t pid : StageProcesses()) {
+    StatusOr<std::string> name = ReadFile(absl::StrCat("/proc/", pid, "/comm"), 64);
+    if (name.ok() && *name == "berth-spawner\n") spawner = pid;
+  }
+  ASSERT_GT(spawner, 0);
+  KillAndAwait(spawner);
+  Restart();
 }
 
 void TestNode::Restart() {

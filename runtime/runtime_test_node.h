@@ -25,6 +25,8 @@ class TestNode : public RuntimeListener {
   Runtime& runtime() { return *runtime_; }
   // Drops the Runtime and starts another on the same state.
   void Restart();
+  // The same after the death of the spawner.
+  void RestartWithNewSpawner();
 
   const std::string& directory() const { return directory_; }
   const std::string& instance() const { return instance_; }
@@ -64,6 +66,7 @@ class TestNode : public RuntimeListener {
  private:
   void MakeBaseLayer();
   void StopSpawner();
+  std::vector<pid_t> StageProcesses();
 
   std::string directory_;
   std::string instance_;

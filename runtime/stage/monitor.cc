@@ -137,7 +137,8 @@ void Assemble(uint64_t id) {
     }
     uint32_t extra = 1;
     constexpr uint32_t kOptionalFds[] = {wire::kLaunchHasCgroup, wire::kLaunchHasPidNamespace,
-                                         wire::kLaunchHasOom, wire::kLaunchHasLog};
+                                         wire::kLaunchHasOom, wire::kLaunchHasLog,
+                                         wire::kPodHasMounts};
     for (uint32_t bit : kOptionalFds) {
       extra += (flags & bit) != 0;
     }

@@ -17,10 +17,10 @@ struct NamespaceKind {
   uint64_t flag;
   const char* name;
 };
-// In the order of wire::PodFd.
+// In the order of wire::PodFd; kPodMounts is given, not made.
 inline constexpr NamespaceKind kKinds[wire::kPodNamespaceCount] = {
     {0x40000000, "net"},  {0x08000000, "ipc"}, {0x04000000, "uts"},
-    {0x10000000, "user"}, {0x20000000, "pid"},
+    {0x10000000, "user"}, {0x20000000, "pid"}, {0, ""},
 };
 inline constexpr int kChildTimeoutMs = 10000;
 
@@ -130,13 +130,19 @@ void ReplyPodInfo(uint64_t connection, const wire::MessageHeader& header, int er
 void MakeNamespaces(uint64_t connection, const wire::MessageHeader& header,
                     const wire::PodNamespacesBody& body, int* fds, uint32_t count) {
   PodState* state = g_monitor.state;
-  uint32_t first = (body.flags & wire::kLaunchHasCgroup) != 0 ? 2 : 1;
+  uint32_t first = 1;
+  const int cgroup = (body.flags & wire::kLaunchHasCgroup) != 0 ? fds[first++] : -1;
+  const int mounts = (body.flags & wire::kPodHasMounts) != 0 ? fds[first++] : -1;
   wire::StepFailure failure = {wire::kPrepareStep, 0};
   int pair[2] = {-1, -1};
   if (state->namespaces_ready == 0) {
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
       failure.error = errno;
     } else {
+      if (mounts >= 0 &&
+          ::dup3(mounts, kNamespaceFd + static_cast<int>(wire::kPodMounts), O_CLOEXEC) >= 0) {
+        state->namespace_mask |= 1u << wire::kPodMounts;
+      }
       CloneArgs args = {};
       int pidfd = -1;
       args.flags =
@@ -144,9 +150,9 @@ void MakeNamespaces(uint64_t connection, const wire::MessageHeader& header,
       args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
       args.parent_tid = reinterpret_cast<uint64_t>(&state->pause_pid);
       args.exit_signal = SIGCHLD;
-      if (first == 2) {
+      if (cgroup >= 0) {
         args.flags |= kCloneIntoCgroup;
-        args.cgroup = static_cast<uint64_t>(fds[1]);
+        args.cgroup = static_cast<uint64_t>(cgroup);
       }
       int pid = Clone(&args);
       if (pid == 0) {

@@ -229,6 +229,31 @@ void KeepPod(Pod* pod, const wire::KeepBody& body) {
   if (pod->state == nullptr && pod->state_fd >= 0) pod->state = MapPodState(pod->state_fd);
 }
 
+// Reads one message of a pod's monitor; false when there is none.
+bool ReadMonitor(int index) {
+  Pod* pod = g_spawner.pods[index];
+  if (pod == nullptr || pod->socket < 0) return false;
+  Packet* packet = &g_spawner.packet;
+  int r = Receive(pod->socket, packet);
+  if (r == -EAGAIN) return false;
+  if (r != 1) {
+    CloseAndClear(&pod->socket);
+    return false;
+  }
+  const wire::KeepBody& body = packet->As<wire::KeepBody>();
+  if (packet->header.op == wire::kKeepPod) {
+    KeepPod(pod, body);
+  } else if (packet->header.op == wire::kKeepSlot && body.slot < wire::kMaxSlots) {
+    KeepSlot(pod, body);
+  } else if (packet->header.op == wire::kDropSlot && body.slot < wire::kMaxSlots) {
+    for (uint32_t k = 0; k < kKeptSlotFds; ++k) {
+      if ((body.mask >> k & 1) != 0) CloseAndClear(&pod->slots[body.slot][k]);
+    }
+  }
+  packet->CloseFds();
+  return true;
+}
+
 }  // namespace
 
 void SpawnMonitor(uint64_t client, const wire::MessageHeader& header, const char* name) {
@@ -267,9 +292,13 @@ void DropPod(uint64_t client, const wire::MessageHeader& header, const char* nam
   int index = FindPod(name);
   if (index < 0) return SpawnerReply(client, header, ENOENT, nullptr, 0, nullptr, 0);
   Pod* pod = g_spawner.pods[index];
+  // What a monitor that was just handed over said of itself.
+  while (ReadMonitor(index)) {
+  }
   pod->drop_connection = client;
   pod->drop_header = header;
   if (pod->state == nullptr) {
+    if (pod->monitor_pidfd >= 0) PidfdKill(pod->monitor_pidfd, SIGKILL);
     FreePod(static_cast<uint32_t>(index));
     return SpawnerReply(client, header, 0, nullptr, 0, nullptr, 0);
   }
@@ -282,6 +311,11 @@ void DropPod(uint64_t client, const wire::MessageHeader& header, const char* nam
 void AdoptMonitor(uint64_t client, const wire::MessageHeader& header, const char* name) {
   int error = 0;
   int index = FindPod(name);
+  // One that was handed over by half: a killed daemon had not told the monitor yet.
+  if (index >= 0 && g_spawner.pods[index]->state == nullptr && g_spawner.pods[index]->socket < 0) {
+    FreePod(static_cast<uint32_t>(index));
+    index = -1;
+  }
   if (index >= 0) {
     error = EEXIST;
   } else if (g_spawner.packet.fd_count != 2 || name[0] == 0) {
@@ -305,31 +339,15 @@ void ListPods(uint64_t client, const wire::MessageHeader& header, const char* af
   // `after` is the last name of the page before, in table order.
   int start = after[0] == 0 ? -1 : FindPod(after);
   for (uint32_t i = static_cast<uint32_t>(start + 1); i < kMaxPods && count < 128; ++i) {
-    if (g_spawner.pods[i] == nullptr) continue;
+    while (ReadMonitor(static_cast<int>(i))) {
+    }
+    if (g_spawner.pods[i] == nullptr || g_spawner.pods[i]->state == nullptr) continue;
     memcpy(names[count++].name, g_spawner.pods[i]->name, sizeof names[0].name);
   }
   SpawnerReply(client, header, 0, names, count * sizeof names[0], nullptr, 0);
 }
 
-void OnMonitorMessage(uint32_t index) {
-  Pod* pod = g_spawner.pods[index];
-  if (pod == nullptr || pod->socket < 0) return;
-  Packet* packet = &g_spawner.packet;
-  int r = Receive(pod->socket, packet);
-  if (r == -EAGAIN) return;
-  if (r != 1) return CloseAndClear(&pod->socket);
-  const wire::KeepBody& body = packet->As<wire::KeepBody>();
-  if (packet->header.op == wire::kKeepPod) {
-    KeepPod(pod, body);
-  } else if (packet->header.op == wire::kKeepSlot && body.slot < wire::kMaxSlots) {
-    KeepSlot(pod, body);
-  } else if (packet->header.op == wire::kDropSlot && body.slot < wire::kMaxSlots) {
-    for (uint32_t k = 0; k < kKeptSlotFds; ++k) {
-      if ((body.mask >> k & 1) != 0) CloseAndClear(&pod->slots[body.slot][k]);
-    }
-  }
-  packet->CloseFds();
-}
+void OnMonitorMessage(uint32_t index) { ReadMonitor(static_cast<int>(index)); }
 
 void OnMonitorGone(uint32_t index) {
   Pod* pod = g_spawner.pods[index];

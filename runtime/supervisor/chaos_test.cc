@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kills monitors, the daemon, both and the spawner at random moments while containers write
-// numbered lines as fast as they can and others exit with their own codes: no line may be missing
-// or doubled, every code must be true. The "daemon" is a child process that holds the Supervisor.
+// Kills monitors, the daemon, both, the spawner and spawner and daemon together at random moments
+// while containers write numbered lines as fast as they can and others exit with their own codes:
+// no line may be missing or doubled, every code must be true. The "daemon" is a child process that
+// holds the Supervisor.
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <signal.h>
@@ -30,7 +31,8 @@ inline constexpr int kLines = 3000000;
 inline constexpr int kExiters = 40;  // per pod
 inline constexpr int kKills = 40;
 
-std::string PodName(int pod) { return absl::StrCat("pod", pod); }
+// As long as a real ID.
+std::string PodName(int pod) { return absl::StrCat(std::string(63, 'a'), pod); }
 int CodeOf(int pod, int slot) { return (pod * 37 + slot * 11) % 250 + 1; }
 
 class Chaos {
@@ -181,16 +183,16 @@ TEST(ChaosTest, NoLineAndNoExitCodeIsLost) {
   unsigned seed = static_cast<unsigned>(time(nullptr));
   printf("seed %u\n", seed);
   std::mt19937 random(seed);
-  int kills[4] = {};
+  int kills[5] = {};
   for (int i = 0; i < kKills; ++i) {
     // The moment itself is what is random here; nothing waits for it.
     ::usleep(random() % 60000);
-    int kind = static_cast<int>(random() % 4);
+    int kind = static_cast<int>(random() % 5);
     ++kills[kind];
-    std::vector<pid_t> victims = chaos.Find(kind == 3 ? "berth-spawner" : "berth-monitor");
+    std::vector<pid_t> victims = chaos.Find(kind >= 3 ? "berth-spawner" : "berth-monitor");
     ASSERT_FALSE(victims.empty()) << "kill " << i << " of kind " << kind;
     if (kind != 1) ::kill(victims[random() % victims.size()], SIGKILL);
-    if (kind == 1 || kind == 2) {
+    if (kind == 1 || kind == 2 || kind == 4) {
       chaos.KillDaemon();
       chaos.Reap();
       ASSERT_NO_FATAL_FAILURE(chaos.StartDaemon(false));
@@ -200,8 +202,8 @@ TEST(ChaosTest, NoLineAndNoExitCodeIsLost) {
       ASSERT_NO_FATAL_FAILURE(chaos.Probe()) << "kill " << i << " of kind " << kind;
     }
   }
-  printf("kills: monitor %d, daemon %d, both %d, spawner %d\n", kills[0], kills[1], kills[2],
-         kills[3]);
+  printf("kills: monitor %d, daemon %d, both %d, spawner %d, spawner and daemon %d\n", kills[0],
+         kills[1], kills[2], kills[3], kills[4]);
   chaos.KillDaemon();
   {
     ASSERT_OK_AND_ASSIGN(auto supervisor, Supervisor::Start({chaos.dir_ + "/state", ""}, nullptr));

@@ -180,8 +180,9 @@ StatusOr<PodNamespaces> SupervisorImpl::NamespacesOf(ChannelReply reply) {
   namespaces.monitor_pid = info.monitor_pid;
   namespaces.monitor_netns_fd = info.netns_fd;
   namespaces.pause_pid = info.pause_pid;
-  UniqueFd* places[wire::kPodNamespaceCount] = {&namespaces.net, &namespaces.ipc, &namespaces.uts,
-                                                &namespaces.user, &namespaces.pid};
+  UniqueFd* places[wire::kPodNamespaceCount] = {&namespaces.net, &namespaces.ipc,
+                                                &namespaces.uts, &namespaces.user,
+                                                &namespaces.pid, &namespaces.mounts};
   size_t next = 0;
   for (uint32_t k = 0; k < wire::kPodNamespaceCount; ++k) {
     if ((info.mask >> k & 1) == 0 || next >= reply.fds.size()) continue;
@@ -216,6 +217,10 @@ StatusOr<PodNamespaces> SupervisorImpl::CreatePod(const Context& context,
   if (request.pause_cgroup.ok()) {
     body.flags |= wire::kLaunchHasCgroup;
     fds.push_back(request.pause_cgroup.get());
+  }
+  if (request.mounts >= 0) {
+    body.flags |= wire::kPodHasMounts;
+    fds.push_back(request.mounts);
   }
   fds.insert(fds.end(), request.fds.begin(), request.fds.end());
   auto reply =
@@ -255,6 +260,20 @@ Status SupervisorImpl::DestroyPod(const std::string& pod_id) {
   }
   wire::NameBody body = BodyFor(pod_id);
   ASSIGN_OR_RETURN(ChannelReply reply, CallSpawner(wire::kDropPod, BytesOf(body), {}));
+  if (reply.error == ENOENT) {
+    // Not a pod of this spawner; its monitor may live all the same.
+    ASSIGN_OR_RETURN(ChannelPtr spawner, Spawner());
+    Status handed = HandToSpawner(*spawner, pod_id);
+    {
+      absl::MutexLock lock(&mutex_);
+      pods_.erase(pod_id);
+    }
+    if (handed.ok()) {
+      ASSIGN_OR_RETURN(reply, CallSpawner(wire::kDropPod, BytesOf(body), {}));
+    } else if (!absl::IsNotFound(handed) && !absl::IsUnavailable(handed)) {
+      return Annotate(handed, absl::StrCat("destroy pod ", pod_id));
+    }
+  }
   if (reply.error != 0 && reply.error != ENOENT) {
     return ErrnoError(reply.error, absl::StrCat("destroy pod ", pod_id));
   }

@@ -16,7 +16,7 @@ extern "C" const char berth_stage_end[];
 
 namespace berth::runtime {
 
-Status StartSpawner(const UniqueFd& listener, const std::string& cgroup_procs) {
+StatusOr<pid_t> StartSpawner(const UniqueFd& listener, const std::string& cgroup_procs) {
   std::string_view image(berth_stage_begin,
                          static_cast<size_t>(berth_stage_end - berth_stage_begin));
   ASSIGN_OR_RETURN(UniqueFd program, sys::Memfd("stage", image, /*sealed=*/true));
@@ -42,7 +42,7 @@ Status StartSpawner(const UniqueFd& listener, const std::string& cgroup_procs) {
     RETURN_IF_ERROR(Annotate(WriteFileAt(AT_FDCWD, cgroup_procs, absl::StrCat(pid)),
                              "move the spawner to its cgroup"));
   }
-  return absl::OkStatus();
+  return pid;
 }
 
 }  // namespace berth::runtime

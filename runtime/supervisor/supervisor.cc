@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <cerrno>
 #include <cstring>
@@ -20,8 +21,9 @@ namespace {
 inline constexpr char kSpawnerSocket[] = "spawner.sock";
 
 StatusOr<wire::NameBody> NameFor(const std::string& name) {
-  if (name.empty() || name.size() >= wire::kMaxNameBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("name \"", name, "\": 1 to 63 bytes wanted"));
+  // A pod's ID has all of the 64.
+  if (name.empty() || name.size() > wire::kMaxNameBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("name \"", name, "\": 1 to 64 bytes wanted"));
   }
   wire::NameBody body = {};
   memcpy(body.name, name.data(), name.size());
@@ -91,6 +93,8 @@ StatusOr<SupervisorImpl::ChannelPtr> SupervisorImpl::Spawner() {
   auto running = OpenSpawnerChannel();
   if (running.ok()) {
     spawner_ = *running;
+    // Its maker may have been killed before it had given everything.
+    Refill(*spawner_);
     return spawner_;
   }
   if (!absl::IsUnavailable(running.status())) return running.status();
@@ -100,16 +104,19 @@ StatusOr<SupervisorImpl::ChannelPtr> SupervisorImpl::Spawner() {
 
 Status SupervisorImpl::StartNewSpawner() {
   ASSIGN_OR_RETURN(UniqueFd listener, ListenSocket(state_dir_.get(), kSpawnerSocket));
-  RETURN_IF_ERROR(StartSpawner(listener, options_.cgroup_of_monitors_procs_path));
+  // Its listener was refusing, so it is dead or in the middle of its end.
+  if (own_spawner_ > 0) ::waitpid(own_spawner_, nullptr, 0);
+  own_spawner_ = 0;
+  ASSIGN_OR_RETURN(own_spawner_, StartSpawner(listener, options_.cgroup_of_monitors_procs_path));
   listener.reset();
   ASSIGN_OR_RETURN(spawner_, OpenSpawnerChannel());
   Refill(*spawner_);
   return absl::OkStatus();
 }
 
-// Gives a new spawner what its dead predecessor kept: monitors hand over their own part.
+// Gives a spawner what its dead predecessor kept: monitors hand over their own part.
 void SupervisorImpl::Refill(Channel& spawner) {
-  absl::Time deadline = absl::Now() + absl::Seconds(5);
+  const absl::Time deadline = absl::Now() + absl::Seconds(5);
   for (const auto& [name, fds] : kept_) {
     auto body = NameFor(name);
     std::vector<int> raw;
@@ -118,24 +125,51 @@ void SupervisorImpl::Refill(Channel& spawner) {
   }
   auto ids = ListPods();
   if (!ids.ok()) return;
+  const std::set<std::string> known = PodsOf(spawner);
   for (const std::string& id : *ids) {
-    auto body = NameFor(id);
-    auto monitor = Monitor(id);
-    if (!body.ok() || !monitor.ok()) continue;
-    auto hello = (*monitor)->Call(wire::kHello, {}, {}, deadline);
-    if (!hello.ok()) continue;
-    auto pidfd = sys::PidfdOpen(hello->As<wire::HelloReply>().pid);
-    int pair[2];
-    if (!pidfd.ok() || ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) continue;
-    UniqueFd ours(pair[0]);
-    UniqueFd theirs(pair[1]);
-    int to_spawner[] = {ours.get(), pidfd->get()};
-    auto adopted = spawner.Call(wire::kAdoptMonitor, BytesOf(*body), to_spawner, deadline);
-    if (!adopted.ok() || adopted->error != 0) continue;
-    int to_monitor[] = {theirs.get()};
-    auto handed = (*monitor)->Call(wire::kNewSpawner, {}, to_monitor, deadline);
-    if (!handed.ok()) log::Warning("pod ", id, ": refill the spawner: ", handed.status().message());
+    if (known.contains(id)) continue;
+    Status handed = HandToSpawner(spawner, id);
+    // Nobody is there: OpenPod will say so.
+    if (handed.ok() || absl::IsUnavailable(handed)) continue;
+    log::Warning("pod ", id, ": refill the spawner: ", handed.message());
   }
+}
+
+// The pods whose monitors have told the spawner everything.
+std::set<std::string> SupervisorImpl::PodsOf(Channel& spawner) {
+  const absl::Time deadline = absl::Now() + absl::Seconds(5);
+  std::set<std::string> found;
+  for (wire::NameBody after = {};;) {
+    auto reply = spawner.Call(wire::kListPods, BytesOf(after), {}, deadline);
+    const size_t count = reply.ok() ? reply->body.size() / sizeof after : 0;
+    if (count == 0) return found;
+    for (size_t i = 0; i < count; ++i) {
+      memcpy(&after, reply->body.data() + i * sizeof after, sizeof after);
+      found.emplace(after.name, strnlen(after.name, sizeof after.name));
+    }
+  }
+}
+
+// Makes a monitor known to a spawner that did not start it.
+Status SupervisorImpl::HandToSpawner(Channel& spawner, const std::string& pod_id) {
+  const absl::Time deadline = absl::Now() + absl::Seconds(5);
+  ASSIGN_OR_RETURN(wire::NameBody body, NameFor(pod_id));
+  ASSIGN_OR_RETURN(ChannelPtr monitor, Monitor(pod_id));
+  ASSIGN_OR_RETURN(ChannelReply hello, monitor->Call(wire::kHello, {}, {}, deadline));
+  ASSIGN_OR_RETURN(UniqueFd pidfd, sys::PidfdOpen(hello.As<wire::HelloReply>().pid));
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    return ErrnoError(errno, "socketpair");
+  }
+  UniqueFd ours(pair[0]);
+  UniqueFd theirs(pair[1]);
+  int to_spawner[] = {ours.get(), pidfd.get()};
+  ASSIGN_OR_RETURN(ChannelReply adopted,
+                   spawner.Call(wire::kAdoptMonitor, BytesOf(body), to_spawner, deadline));
+  if (adopted.error == EEXIST) return absl::OkStatus();
+  if (adopted.error != 0) return ErrnoError(adopted.error, "adopt monitor");
+  int to_monitor[] = {theirs.get()};
+  return monitor->Call(wire::kNewSpawner, {}, to_monitor, deadline).status();
 }
 
 StatusOr<ChannelReply> SupervisorImpl::CallSpawner(uint16_t op, std::string_view body,
@@ -168,6 +202,14 @@ StatusOr<std::vector<UniqueFd>> SupervisorImpl::Fetch(const std::string& name) {
   ASSIGN_OR_RETURN(wire::NameBody body, NameFor(name));
   ASSIGN_OR_RETURN(ChannelReply reply, CallSpawner(wire::kFetch, BytesOf(body), {}));
   if (reply.error != 0) return ErrnoError(reply.error, absl::StrCat("fetch ", name));
+  // What an earlier daemon gave must reach a new spawner as well.
+  std::vector<UniqueFd> copies;
+  for (const UniqueFd& fd : reply.fds) {
+    ASSIGN_OR_RETURN(UniqueFd copy, sys::Dup(fd.get()));
+    copies.push_back(std::move(copy));
+  }
+  absl::MutexLock lock(&spawner_mutex_);
+  kept_[name] = std::move(copies);
   return std::move(reply.fds);
 }
 

@@ -76,11 +76,13 @@ struct PodRequest {
   std::string uid_map;       // /proc/<pid>/uid_map text when CLONE_NEWUSER
   std::string gid_map;
   UniqueFd pause_cgroup;  // v2, with kPause
+  int mounts = -1;        // borrowed; a mount namespace that the monitor is to hold; -1: none
 };
 
 struct PodNamespaces {
   pid_t monitor_pid = 0;
   UniqueFd net, ipc, uts, user, pid;  // those that clone_flags named
+  UniqueFd mounts;                    // PodRequest's
   int monitor_netns_fd = -1;          // its number in the monitor: /proc/<monitor_pid>/fd/<n>
   pid_t pause_pid = 0;                // 0: none
 };
@@ -116,7 +118,7 @@ class Supervisor {
                                                      SupervisorListener* listener);
   virtual ~Supervisor() = default;
 
-  // --- keeper: descriptors that outlive the daemon, by name (at most 63 bytes).
+  // --- keeper: descriptors that outlive the daemon, by name (at most 64 bytes).
   virtual Status Keep(const std::string& name, std::span<const int> fds) = 0;
   virtual StatusOr<std::vector<UniqueFd>> Fetch(const std::string& name) = 0;  // NotFound
   virtual Status Drop(const std::string& name) = 0;                            // unknown is OK

@@ -7,11 +7,13 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -101,23 +103,35 @@ class SupervisorTest : public testing::Test {
     supervisor_.reset();
     EXPECT_EQ(CountFds("self"), own_fds_);
     if (spawner > 0) kill(spawner, SIGKILL);
+    if (spawner > 0) waitpid(spawner, nullptr, 0);
     while (waitpid(-1, nullptr, WNOHANG) > 0) {
     }
     std::filesystem::remove_all(dir_);
   }
 
+  // Whichever of its threads made them.
   static std::vector<pid_t> Children(pid_t parent) {
-    std::ifstream file(absl::StrCat("/proc/", parent, "/task/", parent, "/children"));
-    return {std::istream_iterator<pid_t>(file), std::istream_iterator<pid_t>()};
+    std::vector<pid_t> found;
+    const std::string tasks = absl::StrCat("/proc/", parent, "/task");
+    for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+      std::ifstream file(task.path() / "children");
+      found.insert(found.end(), std::istream_iterator<pid_t>(file), std::istream_iterator<pid_t>());
+    }
+    std::sort(found.begin(), found.end());
+    return found;
   }
   static size_t CountFds(const std::string& pid) {
     std::filesystem::directory_iterator fds("/proc/" + pid + "/fd");
     return static_cast<size_t>(std::distance(begin(fds), end(fds)));
   }
-  // Our children are spawners only.
   pid_t SpawnerPid() {
-    std::vector<pid_t> children = Children(getpid());
-    return children.empty() ? 0 : children.back();
+    for (pid_t pid : Children(getpid())) {
+      std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
+      std::string name, state;
+      file >> name >> name >> state;
+      if (name == "(berth-spawner)" && state != "Z") return pid;
+    }
+    return 0;
   }
 
   void MakePod(const std::string& id, uint64_t flags = CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) {

@@ -55,6 +55,8 @@ class SupervisorImpl final : public Supervisor {
   Status StartNewSpawner() ABSL_EXCLUSIVE_LOCKS_REQUIRED(spawner_mutex_);
   StatusOr<ChannelPtr> OpenSpawnerChannel() ABSL_EXCLUSIVE_LOCKS_REQUIRED(spawner_mutex_);
   void Refill(Channel& spawner) ABSL_EXCLUSIVE_LOCKS_REQUIRED(spawner_mutex_);
+  std::set<std::string> PodsOf(Channel& spawner);
+  Status HandToSpawner(Channel& spawner, const std::string& pod_id);
   StatusOr<ChannelReply> CallSpawner(uint16_t op, std::string_view body, std::span<const int> fds);
 
   // --- pods.cc
@@ -76,6 +78,8 @@ class SupervisorImpl final : public Supervisor {
   const UniqueFd state_dir_;
   absl::Mutex spawner_mutex_ ABSL_ACQUIRED_BEFORE(mutex_);
   ChannelPtr spawner_ ABSL_GUARDED_BY(spawner_mutex_);
+  // The spawner that this daemon started, to be reaped; 0: an earlier daemon did.
+  pid_t own_spawner_ ABSL_GUARDED_BY(spawner_mutex_) = 0;
   std::map<std::string, std::vector<UniqueFd>> kept_ ABSL_GUARDED_BY(spawner_mutex_);
   absl::Mutex mutex_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -69,6 +69,73 @@ TEST_F(SupervisorTest, TellsOfAnAdoptionWithoutBeingAsked) {
   EXPECT_NE(again.monitor_pid, namespaces_.monitor_pid);
 }
 
+TEST_F(SupervisorTest, ANewSpawnerGetsWhatAnEarlierDaemonKept) {
+  UniqueFd file = *sys::Memfd("kept", "by the first", /*sealed=*/true);
+  const int raw = file.get();
+  ASSERT_OK(supervisor_->Keep("name", std::span(&raw, 1)));
+  supervisor_.reset();
+  ASSERT_OK_AND_ASSIGN(supervisor_, Supervisor::Start({dir_ + "/state", ""}, &exits_));
+  ASSERT_OK(supervisor_->Fetch("name").status());
+  const pid_t spawner = SpawnerPid();
+  ASSERT_EQ(kill(spawner, SIGKILL), 0);
+  ASSERT_EQ(waitpid(spawner, nullptr, 0), spawner);
+  ASSERT_OK_AND_ASSIGN(std::vector<UniqueFd> fetched, supervisor_->Fetch("name"));
+  ASSERT_EQ(fetched.size(), 1u);
+  char text[32] = {};
+  EXPECT_GT(pread(fetched[0].get(), text, sizeof text, 0), 0);
+  EXPECT_STREQ(text, "by the first");
+  EXPECT_OK(supervisor_->Drop("name"));
+}
+
+TEST_F(SupervisorTest, MonitorsHoldTheMountNamespaceTheyWereGiven) {
+  UniqueFd mine = *sys::Open("/proc/self/ns/mnt", O_RDONLY);
+  TestPlan plan;
+  plan.Add(Op::kDone);
+  PodRequest request;
+  request.pod_id = "pod";
+  request.plan = plan.Encode();
+  request.clone_flags = CLONE_NEWUTS;
+  request.mounts = mine.get();
+  ASSERT_OK_AND_ASSIGN(namespaces_, supervisor_->CreatePod(Context(), request));
+  EXPECT_TRUE(namespaces_.mounts.ok());
+  // Daemon and spawner die, then the monitor that alone had it, which a new spawner replaces.
+  supervisor_.reset();
+  const pid_t spawner = SpawnerPid();
+  ASSERT_EQ(kill(spawner, SIGKILL), 0);
+  ASSERT_EQ(waitpid(spawner, nullptr, 0), spawner);
+  ASSERT_OK_AND_ASSIGN(supervisor_, Supervisor::Start({dir_ + "/state", ""}, &exits_));
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_OK_AND_ASSIGN(namespaces_, supervisor_->OpenPod("pod"));
+    struct stat held, wanted;
+    ASSERT_EQ(fstat(namespaces_.mounts.get(), &held), 0);
+    ASSERT_EQ(fstat(mine.get(), &wanted), 0);
+    EXPECT_EQ(held.st_ino, wanted.st_ino);
+    if (round > 0) break;
+    ASSERT_EQ(kill(namespaces_.monitor_pid, SIGKILL), 0);
+  }
+}
+
+TEST_F(SupervisorTest, ANewSpawnerEndsTheMonitorsOfAnOldOne) {
+  // Their parent is not the spawner then but who adopts orphans, here we.
+  ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+  for (const std::string& pod : {std::string(64, 'a'), std::string("b")}) {
+    ASSERT_NO_FATAL_FAILURE(MakePod(pod));
+    const pid_t monitor = namespaces_.monitor_pid;
+    if (pod != "b") {
+      ASSERT_OK(Run(pod, 0, 1, "sleep 1000").status());
+    }
+    const pid_t spawner = SpawnerPid();
+    ASSERT_EQ(kill(spawner, SIGKILL), 0);
+    ASSERT_OK(supervisor_->OpenPod(pod).status());
+    ASSERT_OK(supervisor_->DestroyPod(pod));
+    int status = 0;
+    ASSERT_EQ(waitpid(monitor, &status, 0), monitor);
+    EXPECT_EQ(WTERMSIG(status), SIGKILL);
+    // The daemon reaps its own child.
+    EXPECT_EQ(waitpid(spawner, nullptr, WNOHANG), -1);
+  }
+}
+
 TEST_F(SupervisorTest, NamesTheStepThatFailed) {
   MakePod("pod");
   TestPlan plan;

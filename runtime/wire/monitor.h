@@ -26,7 +26,7 @@ inline constexpr size_t kMaxMapBytes = 1024;  // a uid_map or gid_map, with its 
 enum MonitorOp : uint16_t {
   kHello = 1,  // -> HelloReply. To a monitor: also subscribes to kExited
   // --- daemon -> monitor
-  kPodNamespaces = 10,  // PodNamespacesBody [plan memfd, cgroup?, plan fds..] -> PodInfo [ns fds]
+  kPodNamespaces = 10,  // PodNamespacesBody [plan, cgroup?, mounts?, fds..] -> PodInfo [ns fds]
   kPodInfo = 11,        // -> PodInfo [ns fds]
   kLaunch = 12,      // LaunchBody [plan memfd, LaunchFds.., plan fds..] -> LaunchReply [pidfd, an
                      // exec's terminal?]
@@ -43,7 +43,7 @@ enum MonitorOp : uint16_t {
   // --- daemon -> spawner
   kSpawnMonitor = 60,  // NameBody [listening socket, exits file] -> LaunchReply [pidfd]; EEXIST
   kDropPod = 61,       // NameBody; kills what runs and the monitor, answers when they are gone
-  kListPods = 62,      // NameBody: names after this one -> array of NameBody
+  kListPods = 62,      // NameBody: known pods after this one -> array of NameBody
   kKeep = 63,          // NameBody [fds..]; replaces
   kFetch = 64,         // NameBody -> [fds..]; ENOENT
   kDropKept = 65,      // NameBody
@@ -95,6 +95,7 @@ enum LaunchFlags : uint32_t {
   kLaunchHasPidNamespace = 0x200,
   kLaunchHasOom = 0x400,
   kLaunchHasLog = 0x800,
+  kPodHasMounts = 0x1000,  // of a pod: see kPodMounts
   kLaunchHandsOver = 0x10000,  // the plan has a kHandOver: the slot's process is who it makes
 };
 
@@ -127,14 +128,24 @@ struct AttachReply {
 
 struct PodNamespacesBody {
   uint64_t clone_flags;
-  uint32_t flags;  // kLaunchHasCgroup
+  uint32_t flags;  // kLaunchHasCgroup, kPodHasMounts
   uint32_t plan_fd_count;
   char uid_map[kMaxMapBytes];
   char gid_map[kMaxMapBytes];
 };
 
 // The descriptors of a pod, in the order in which replies carry those of `mask`.
-enum PodFd : uint32_t { kPodNet, kPodIpc, kPodUts, kPodUser, kPodPid, kPodNamespaceCount };
+// kPodMounts is the daemon's: the mount namespace of what containers share, held by every monitor
+// so that it outlives daemon and spawner together.
+enum PodFd : uint32_t {
+  kPodNet,
+  kPodIpc,
+  kPodUts,
+  kPodUser,
+  kPodPid,
+  kPodMounts,
+  kPodNamespaceCount
+};
 
 struct PodInfo {
   int32_t monitor_pid;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGKILL of the daemon, of a pod's monitor, and of both, while containers write and end.
+"""SIGKILL of the daemon, of a pod's monitor, of the spawner, and of several of them, while
+containers write and end.
 
 Each container must run on, each exit code be true, each line be in the log once."""
 
@@ -69,12 +70,18 @@ class Load:
             assert check_log(writer) > 100
 
 
-def kill_and_check(t, daemon, monitors):
+def spawners():
+    return [pid for pid in procs.pids() if procs.name_of(pid) == "berth-spawner"]
+
+
+def kill_and_check(t, daemon, monitors, spawner=False, rest=()):
     for _ in range(ROUNDS):
         load = Load(t)
         time.sleep(random.uniform(0, 0.5))  # the moment of the kill is to be any moment
         victims = [t.node.runtime.pid] if daemon else []
         victims += load.monitors if monitors else []
+        victims += spawners() if spawner else []
+        assert len(victims) >= daemon + monitors + spawner, victims
         random.shuffle(victims)
         for pid in victims:
             os.kill(pid, signal.SIGKILL)
@@ -87,7 +94,8 @@ def kill_and_check(t, daemon, monitors):
         for pod in load.pods:
             pod.stop()
             pod.remove()
-        assert not t.call("ListContainers").get("containers")
+        left = t.call("ListContainers").get("containers", [])
+        assert [c["id"] for c in left] == list(rest), left
 
 
 @own_node()
@@ -103,6 +111,22 @@ def test_monitors(t):
 @own_node()
 def test_daemon_and_monitors(t):
     kill_and_check(t, daemon=True, monitors=True)
+
+
+@own_node()
+def test_spawner(t):
+    kill_and_check(t, daemon=False, monitors=False, spawner=True)
+
+
+@own_node()
+def test_daemon_and_spawner(t):
+    """What only these two kept, monitors hold as well: a new container of an old pod finds the
+    pod's shared memory."""
+    pod = t.pod()
+    keeper = pod.run(["sh", "-c", "echo kept > /dev/shm/note; sleep 1000"])
+    wait.until(lambda: keeper.output("cat", "/dev/shm/note") == "kept\n", 5, "the note")
+    kill_and_check(t, daemon=True, monitors=False, spawner=True, rest=[keeper.id])
+    assert pod.run(["cat", "/dev/shm/note"]).wait().get("exitCode", 0) == 0
 
 
 @own_node()
