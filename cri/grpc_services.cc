@@ -48,6 +48,7 @@ struct Shared {
   PodHandlers pods;
   ContainerHandlers containers;
   ImageHandlers images;
+  StreamingHandlers streaming;
   Quotas quotas;
   Gate* gate;
   std::string version;
@@ -112,9 +113,10 @@ class RuntimeService final : public v1::RuntimeService::CallbackService {
   BERTH_SERVE(ReopenContainerLog, Work, containers, ReopenLog)
   BERTH_SERVE(ExecSync, Slow, containers, ExecSync)
 
-  BERTH_REFUSE(Exec)
-  BERTH_REFUSE(Attach)
-  BERTH_REFUSE(PortForward)
+  BERTH_SERVE(Exec, Inline, streaming, Exec)
+  BERTH_SERVE(Attach, Inline, streaming, Attach)
+  BERTH_SERVE(PortForward, Inline, streaming, PortForward)
+
   BERTH_REFUSE(ContainerStats)
   BERTH_REFUSE(ListContainerStats)
   BERTH_REFUSE(PodSandboxStats)
@@ -196,11 +198,12 @@ class AdminService final : public ::berth::v1::Admin::CallbackService {
 class GrpcServices::Impl {
  public:
   Impl(const NodeInfo& info, sandbox::Service* pods, images::ImageService* images,
-       const Quotas& quotas, Gate* gate)
+       const StreamingHandlers& streaming, const Quotas& quotas, Gate* gate)
       : shared{NodeHandlers(info, pods),
                PodHandlers(pods),
                ContainerHandlers(pods),
                ImageHandlers(images, HandlerNames(info)),
+               streaming,
                quotas,
                gate,
                info.version},
@@ -215,8 +218,9 @@ class GrpcServices::Impl {
 };
 
 GrpcServices::GrpcServices(const NodeInfo& info, sandbox::Service* pods,
-                           images::ImageService* images, const Quotas& quotas, Gate* gate)
-    : impl_(std::make_unique<Impl>(info, pods, images, quotas, gate)) {}
+                           images::ImageService* images, const StreamingHandlers& streaming,
+                           const Quotas& quotas, Gate* gate)
+    : impl_(std::make_unique<Impl>(info, pods, images, streaming, quotas, gate)) {}
 
 GrpcServices::~GrpcServices() = default;
 

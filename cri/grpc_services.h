@@ -8,6 +8,7 @@
 #include "base/executor.h"
 #include "cri/gate.h"
 #include "cri/node_handlers.h"
+#include "cri/streaming_handlers.h"
 #include "images/images.h"
 #include "sandbox/sandbox.h"
 
@@ -29,7 +30,7 @@ struct Quotas {
 class GrpcServices {
  public:
   GrpcServices(const NodeInfo& info, sandbox::Service* pods, images::ImageService* images,
-               const Quotas& quotas, Gate* gate);
+               const StreamingHandlers& streaming, const Quotas& quotas, Gate* gate);
   ~GrpcServices();
 
   // Owned by this object.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/json.h"
 #include "base/log.h"
 
 namespace berth::cri {
@@ -47,7 +48,13 @@ StatusOr<v1::StatusResponse> NodeHandlers::Status(const Context&,
   response.mutable_features()->set_supplemental_groups_policy(true);
   response.mutable_features()->set_user_namespaces_host_network(info_.user_namespaces);
   response.mutable_features()->set_mount_options(info_.mount_options);
-  if (request.verbose()) (*response.mutable_info())["config"] = info_.config_json;
+  if (request.verbose()) {
+    (*response.mutable_info())["config"] = info_.config_json;
+    if (!info_.streaming_address.empty()) {
+      const json::Value streaming = {{"address", info_.streaming_address}};
+      (*response.mutable_info())["streaming"] = json::Serialize(streaming);
+    }
+  }
   return response;
 }
 

@@ -22,6 +22,7 @@ struct NodeInfo {
   bool user_namespaces = false;
   std::vector<std::string> handlers_without_user_namespaces;
   bool mount_options = false;
+  std::string streaming_address;  // "127.0.0.1:1234" in verbose Status; empty: none
   // Verbose Status: the configuration as a JSON object. kubeadm looks for "sandboxImage" in it.
   std::string config_json = "{}";
 };

@@ -76,6 +76,34 @@ TEST(RefusalTest, WrongRequestsNameTheField) {
             "container_id: contains a NUL byte");
 }
 
+TEST(RefusalTest, StreamsThatCannotBe) {
+  TestServer server;
+  const std::string exec_method = "RuntimeService/Exec";
+  v1::ExecRequest exec;
+  EXPECT_EQ(Refusal(&server, exec_method, exec), "container_id: must not be empty");
+  exec.set_container_id("container");
+  EXPECT_EQ(Refusal(&server, exec_method, exec), "cmd: must not be empty");
+  exec.add_cmd("sh");
+  EXPECT_EQ(Refusal(&server, exec_method, exec), "one of stdin, stdout and stderr must be set");
+  exec.set_tty(true);
+  exec.set_stderr(true);
+  EXPECT_EQ(Refusal(&server, exec_method, exec),
+            "stderr: must not be set with tty, whose one stream is stdout");
+  EXPECT_EQ(Refusal(&server, "RuntimeService/Attach", v1::AttachRequest()),
+            "container_id: must not be empty");
+  v1::AttachRequest attach;
+  attach.set_container_id("container");
+  EXPECT_EQ(Refusal(&server, "RuntimeService/Attach", attach),
+            "one of stdin, stdout and stderr must be set");
+  v1::PortForwardRequest forward;
+  EXPECT_EQ(Refusal(&server, "RuntimeService/PortForward", forward),
+            "pod_sandbox_id: must not be empty");
+  forward.set_pod_sandbox_id("pod");
+  forward.add_port(80);
+  forward.add_port(70000);
+  EXPECT_EQ(Refusal(&server, "RuntimeService/PortForward", forward), "port[1]: 70000 is no port");
+}
+
 TEST(RefusalTest, CodesFromBelowArePassedOn) {
   TestServer server;
   Status answer;

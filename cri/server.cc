@@ -18,11 +18,15 @@ constexpr int kMaxReceive = 80 << 20;
 
 class GrpcServer final : public Server {
  public:
-  GrpcServer(const ServerOptions& options, sandbox::Service* pods, images::ImageService* images)
+  // `streaming` may be null, and then `streams` is not used.
+  GrpcServer(const ServerOptions& options, sandbox::Service* pods, images::ImageService* images,
+             sandbox::Streams* streams, std::unique_ptr<streaming::Server> streaming)
       : work_({"work", options.limits.work_threads, options.limits.max_queued}),
         slow_({"slow", options.limits.slow_threads, options.limits.max_queued}),
         pulls_({"pull", options.limits.pull_threads, options.limits.max_queued}),
-        services_(options.node, pods, images, Quotas{&work_, &slow_, &pulls_}, &gate_),
+        streaming_(std::move(streaming)),
+        services_(options.node, pods, images, StreamingHandlers(streams, streaming_.get()),
+                  Quotas{&work_, &slow_, &pulls_}, &gate_),
         gid_(options.socket_gid) {}
   ~GrpcServer() override { Shutdown(absl::ZeroDuration()); }
 
@@ -36,6 +40,7 @@ class GrpcServer final : public Server {
   Executor work_;
   Executor slow_;
   Executor pulls_;
+  const std::unique_ptr<streaming::Server> streaming_;
   GrpcServices services_;
   const gid_t gid_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
@@ -75,6 +80,7 @@ void GrpcServer::Shutdown(absl::Duration grace) {
   }
   if (acceptor == nullptr) return;
   acceptor.reset();
+  if (streaming_ != nullptr) streaming_->Shutdown();
   server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
   server_->Wait();
 }
@@ -83,8 +89,15 @@ void GrpcServer::Shutdown(absl::Duration grace) {
 
 StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, UniqueFd listener,
                                                 sandbox::Service* pods,
-                                                images::ImageService* images) {
-  auto server = std::make_unique<GrpcServer>(options, pods, images);
+                                                images::ImageService* images,
+                                                sandbox::Streams* streams) {
+  ServerOptions used = options;
+  std::unique_ptr<streaming::Server> streaming;
+  if (streams != nullptr) {
+    ASSIGN_OR_RETURN(streaming, streaming::Server::Start(options.streaming, streams));
+    used.node.streaming_address = streaming->address();
+  }
+  auto server = std::make_unique<GrpcServer>(used, pods, images, streams, std::move(streaming));
   RETURN_IF_ERROR(server->Begin(std::move(listener)));
   return server;
 }

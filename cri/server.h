@@ -12,13 +12,15 @@
 #include "base/status.h"
 #include "base/unique_fd.h"
 #include "cri/node_handlers.h"
+#include "cri/streaming/server.h"
 
 namespace berth::images {
 class ImageService;
 }
 namespace berth::sandbox {
 class Service;
-}
+class Streams;
+}  // namespace berth::sandbox
 
 namespace berth::cri {
 
@@ -33,6 +35,7 @@ struct ServerLimits {
 struct ServerOptions {
   NodeInfo node;
   ServerLimits limits;
+  streaming::Options streaming;
   gid_t socket_gid = 0;
 };
 
@@ -40,10 +43,12 @@ struct ServerOptions {
 class Server {
  public:
   // Serves what connects to `listener` from now on. Version answers at once, everything else
-  // waits, until its deadline, for SetReady. The services outlive the server.
+  // waits, until its deadline, for SetReady. The services outlive the server. Without `streams`
+  // Exec, Attach and PortForward are Unimplemented and no port is opened.
   static StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options, UniqueFd listener,
                                                  sandbox::Service* pods,
-                                                 images::ImageService* images);
+                                                 images::ImageService* images,
+                                                 sandbox::Streams* streams);
   virtual ~Server() = default;
 
   // Recovery has finished.

@@ -376,6 +376,42 @@ TEST(ServicesTest, Admin) {
   EXPECT_EQ(version.version(), "1.2.3");
 }
 
+TEST(ServicesTest, StreamsAnswerWithUrls) {
+  TestServer server;
+  v1::ExecRequest exec;
+  exec.set_container_id("container");
+  exec.add_cmd("sh");
+  exec.set_stdout(true);
+  v1::ExecResponse exec_response;
+  EXPECT_DONE(server.Call("RuntimeService/Exec", exec, &exec_response));
+  EXPECT_THAT(exec_response.url(), testing::StartsWith("http://127.0.0.1:"));
+  EXPECT_THAT(exec_response.url(), HasSubstr("/exec/"));
+  v1::AttachRequest attach;
+  attach.set_container_id("container");
+  attach.set_stdin(true);
+  v1::AttachResponse attach_response;
+  EXPECT_DONE(server.Call("RuntimeService/Attach", attach, &attach_response));
+  EXPECT_THAT(attach_response.url(), HasSubstr("/attach/"));
+  v1::PortForwardRequest forward;
+  forward.set_pod_sandbox_id("pod");
+  v1::PortForwardResponse forward_response;
+  EXPECT_DONE(server.Call("RuntimeService/PortForward", forward, &forward_response));
+  EXPECT_THAT(forward_response.url(), HasSubstr("/portforward/"));
+
+  exec.set_container_id("gone");
+  EXPECT_EQ(server.Call("RuntimeService/Exec", exec, &exec_response).error_code(),
+            StatusCode::NOT_FOUND);
+  forward.set_pod_sandbox_id("gone");
+  EXPECT_EQ(server.Call("RuntimeService/PortForward", forward, &forward_response).error_code(),
+            StatusCode::NOT_FOUND);
+
+  v1::StatusRequest status;
+  status.set_verbose(true);
+  v1::StatusResponse answer;
+  EXPECT_DONE(server.Call("RuntimeService/Status", status, &answer));
+  EXPECT_THAT(answer.info().at("streaming"), HasSubstr("\"address\":\"127.0.0.1:"));
+}
+
 // Each method of the API either is served or says that it is not.
 TEST(ServicesTest, MethodsThatAreNotBuiltSaySo) {
   const std::set<std::string> served = {"Version",
@@ -396,6 +432,9 @@ TEST(ServicesTest, MethodsThatAreNotBuiltSaySo) {
                                         "UpdateContainerResources",
                                         "ReopenContainerLog",
                                         "ExecSync",
+                                        "Exec",
+                                        "Attach",
+                                        "PortForward",
                                         "ListImages",
                                         "ImageStatus",
                                         "PullImage",

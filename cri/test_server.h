@@ -17,6 +17,7 @@
 #include "cri/server.h"
 #include "images/images.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/streams.h"
 
 namespace berth::cri {
 
@@ -99,6 +100,34 @@ class HandPods : public sandbox::Service {
 
  private:
   static Status Ok(const Context&, const std::string&) { return absl::OkStatus(); }
+};
+
+// Knows the container "container" and the pod "pod", which run nothing.
+class HandStreams : public sandbox::Streams {
+ public:
+  using Context = berth::Context;
+  StatusOr<std::string> CheckContainer(const std::string& id) const override {
+    return Known(id, "container");
+  }
+  StatusOr<std::string> CheckPod(const std::string& id) const override { return Known(id, "pod"); }
+  StatusOr<std::unique_ptr<sandbox::ExecStream>> StartExec(
+      const Context&, const std::string&, const std::vector<std::string>&,
+      const sandbox::StreamSelection&) override {
+    return absl::InternalError("runs nothing");
+  }
+  StatusOr<std::unique_ptr<sandbox::AttachStream>> Attach(
+      const Context&, const std::string&, const sandbox::StreamSelection&) override {
+    return absl::InternalError("runs nothing");
+  }
+  StatusOr<UniqueFd> Connect(const Context&, const std::string&, uint16_t) override {
+    return absl::InternalError("runs nothing");
+  }
+
+ private:
+  static StatusOr<std::string> Known(const std::string& id, const std::string& known) {
+    if (id == known) return id;
+    return absl::NotFoundError(absl::StrCat(known, " \"", id, "\": not found"));
+  }
 };
 
 class HandImages : public images::ImageService {
@@ -207,6 +236,7 @@ class TestServer {
 
   HandPods pods;
   HandImages images;
+  HandStreams streams;
 
  private:
   const std::string socket_;

@@ -8,18 +8,20 @@ int64_t NowNs() { return absl::GetCurrentTimeNanos(); }
 
 StatusOr<std::unique_ptr<Manager>> Manager::Create(const Options& options, const Parts& parts) {
   ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(parts.database));
+  ASSIGN_OR_RETURN(std::unique_ptr<ContainerStreams> streams, ContainerStreams::Make(store.get()));
   ASSIGN_OR_RETURN(std::string boot_id, sys::BootId());
   return std::unique_ptr<Manager>(
-      new ManagerImpl(options, parts, std::move(store), std::move(boot_id)));
+      new ManagerImpl(options, parts, std::move(store), std::move(streams), std::move(boot_id)));
 }
 
 ManagerImpl::ManagerImpl(Options options, Parts parts, std::unique_ptr<Store> store,
-                         std::string boot_id)
+                         std::unique_ptr<ContainerStreams> streams, std::string boot_id)
     : options_(std::move(options)),
       images_(parts.images),
       network_(parts.network),
       boot_id_(std::move(boot_id)),
       store_(std::move(store)),
+      streams_(std::move(streams)),
       // As many exits may wait as containers can run; each is a few bytes.
       exits_(std::make_unique<Executor>(
           Executor::Options{.name = "exits", .threads = 1, .max_queued = 1 << 20})) {}
@@ -27,6 +29,7 @@ ManagerImpl::ManagerImpl(Options options, Parts parts, std::unique_ptr<Store> st
 ManagerImpl::~ManagerImpl() { Quiesce(); }
 
 void ManagerImpl::Quiesce() {
+  streams_->Quiesce();
   std::unique_ptr<Executor> last;
   {
     absl::MutexLock lock(&exits_mutex_);

@@ -12,6 +12,7 @@
 #include "images/images.h"
 #include "network/network.h"
 #include "runtime/runtime.h"
+#include "sandbox/container_streams.h"
 #include "sandbox/live.h"
 #include "sandbox/operation.h"
 #include "sandbox/sandbox.h"
@@ -21,11 +22,13 @@ namespace berth::sandbox {
 
 class ManagerImpl : public Manager, private runtime::RuntimeListener {
  public:
-  ManagerImpl(Options options, Parts parts, std::unique_ptr<Store> store, std::string boot_id);
+  ManagerImpl(Options options, Parts parts, std::unique_ptr<Store> store,
+              std::unique_ptr<ContainerStreams> streams, std::string boot_id);
   ~ManagerImpl() override;
 
   runtime::RuntimeListener* listener() override { return this; }
   Status Recover(runtime::Runtime* runtime) override;
+  Streams* streams() override { return streams_.get(); }
   void Quiesce() override;
   // Before Recover. For tests.
   void SetFailpointForTest(Failpoint failpoint) { failpoint_ = std::move(failpoint); }
@@ -116,6 +119,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   Failpoint failpoint_;
 
   std::unique_ptr<Store> store_;
+  const std::unique_ptr<ContainerStreams> streams_;
   OperationTable operations_;
   mutable LiveTable<LivePod> live_pods_;
   LiveTable<LiveContainer> live_containers_;

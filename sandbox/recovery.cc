@@ -11,6 +11,7 @@ namespace berth::sandbox {
 
 Status ManagerImpl::Recover(runtime::Runtime* runtime) {
   runtime_ = runtime;
+  streams_->Use(runtime);
   std::vector<network::Lease> leases;
   RETURN_IF_ERROR(RecoverPods(&leases));
   RETURN_IF_ERROR(Annotate(network_->Recover(leases), "recover network"));

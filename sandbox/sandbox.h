@@ -14,6 +14,7 @@
 #include "base/database.h"
 #include "base/status.h"
 #include "sandbox/handler.h"
+#include "sandbox/streams.h"
 #include "sandbox/types.h"
 
 namespace berth::images {
@@ -96,6 +97,8 @@ class Manager : public Service {
   static StatusOr<std::unique_ptr<Manager>> Create(const Options& options, const Parts& parts);
   virtual runtime::RuntimeListener* listener() = 0;
   virtual Status Recover(runtime::Runtime* runtime) = 0;
+  // Exec, attach and port-forward; used after Recover.
+  virtual Streams* streams() = 0;
   // Before the runtime ends: records the exits that were reported and takes no more of them; the
   // next start finds those in the exit records.
   virtual void Quiesce() = 0;

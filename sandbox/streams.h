@@ -22,9 +22,8 @@ struct StreamSelection {
 };
 
 // The caller's ends of a process's streams. All are non-blocking and close-on-exec. A descriptor
-// that was not asked for is not set. With a terminal `in` and `out` are two descriptors of the
-// terminal's master side (reading it fails with EIO once nobody holds the other side), and `err`
-// is not set.
+// that was not asked for is not set. With a terminal `err` is not set, and `in` is the terminal's
+// master side; so is an exec's `out` (reading it fails with EIO once nobody holds the other side).
 struct StreamEnds {
   UniqueFd in, out, err;
 };
@@ -60,7 +59,8 @@ class AttachStream {
 };
 
 // Thread safe. IDs are accepted as unique prefixes. NotFound, FailedPrecondition if it does not
-// run (a pod: is not ready), InvalidArgument.
+// run (a pod: is not ready), InvalidArgument. All streams are destroyed before
+// Manager::Quiesce.
 class Streams {
  public:
   virtual ~Streams() = default;
@@ -74,7 +74,8 @@ class Streams {
                                                           const std::vector<std::string>& command,
                                                           const StreamSelection& selection) = 0;
   // [blocks] The container's own terminal flag rules, not selection.tty. Input is not set where
-  // the container has none or it has been closed.
+  // the container has none, where it has been closed, and where with stdin_once another client has
+  // it.
   virtual StatusOr<std::unique_ptr<AttachStream>> Attach(const Context& context,
                                                          const std::string& container_id,
                                                          const StreamSelection& selection) = 0;

@@ -29,6 +29,13 @@ struct Config {
 
   std::string cgroup_driver = "auto";
 
+  std::string streaming_address = "127.0.0.1";
+  int64_t streaming_port = 0;
+  std::string streaming_cert_file;
+  std::string streaming_key_file;
+  int64_t streaming_idle_minutes = 240;
+  int64_t streaming_connections = 1000;
+
   int64_t max_concurrent_downloads = 3;
   int64_t max_layer_bytes = int64_t{64} << 30;
   int64_t max_layer_inodes = 4'000'000;

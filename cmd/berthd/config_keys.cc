@@ -29,6 +29,17 @@ const ConfigKey kKeys[] = {
      "auto (systemd if it is process 1, else cgroupfs), systemd or cgroupfs.", 0, 0,
      "auto|systemd|cgroupfs"},
 
+    {"streaming", "address", &Config::streaming_address,
+     "Where exec, attach and port-forward are served; kubelet connects from this machine."},
+    {"streaming", "port", &Config::streaming_port, "0: any that is free.", 0, 65535},
+    {"streaming", "cert_file", &Config::streaming_cert_file,
+     "With key_file: TLS, with files in PEM form, read again when they change.", 0, 0, "?"},
+    {"streaming", "key_file", &Config::streaming_key_file, "The key of cert_file.", 0, 0, "?"},
+    {"streaming", "idle_minutes", &Config::streaming_idle_minutes,
+     "A connection on which nothing moves for so long is closed.", 1, 100'000},
+    {"streaming", "connections", &Config::streaming_connections, "At most so many at once.", 1,
+     100'000},
+
     {"images", "max_concurrent_downloads", &Config::max_concurrent_downloads,
      "Layers downloaded at once, for each pull.", 1, 64},
     {"images", "max_layer_bytes", &Config::max_layer_bytes,

@@ -155,9 +155,15 @@ Status Parts::Serve(const Options& options, const Config& config) {
   server.limits.slow_threads = static_cast<size_t>(config.stop_threads);
   server.limits.pull_threads = static_cast<size_t>(config.pull_threads);
   server.limits.max_queued = static_cast<size_t>(config.max_queued);
+  server.streaming.address = config.streaming_address;
+  server.streaming.port = static_cast<uint16_t>(config.streaming_port);
+  server.streaming.cert_file = config.streaming_cert_file;
+  server.streaming.key_file = config.streaming_key_file;
+  server.streaming.idle_timeout = absl::Minutes(config.streaming_idle_minutes);
+  server.streaming.max_streams = static_cast<size_t>(config.streaming_connections);
   ASSIGN_OR_RETURN(UniqueFd listener, OpenListener(runtime_.get(), options.listen));
-  ASSIGN_OR_RETURN(server_,
-                   cri::Server::Start(server, std::move(listener), manager_.get(), images_.get()));
+  ASSIGN_OR_RETURN(server_, cri::Server::Start(server, std::move(listener), manager_.get(),
+                                               images_.get(), manager_->streams()));
   return absl::OkStatus();
 }
 

@@ -22,6 +22,8 @@ constexpr std::chrono::seconds kHandshake(10);
 struct Loop {
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  // Its making opens what the loop polls with now, not with the first client.
+  const tcp::socket unused{context};
   std::set<Connection*> connections;  // the thread's own
   bool stopping = false;              // the thread's own
   std::thread thread;
@@ -44,6 +46,7 @@ class TcpServer final : public Server {
   Status Begin();
   StatusOr<std::string> UrlFor(Request request) override;
   uint16_t port() const override { return endpoint_.port(); }
+  std::string address() const override;
   void Shutdown() override;
 
  private:
@@ -106,10 +109,13 @@ Status TcpServer::Begin() {
 StatusOr<std::string> TcpServer::UrlFor(Request request) {
   const char* const kind = KindOf(request);
   ASSIGN_OR_RETURN(const std::string token, tokens_.Insert(std::move(request)));
-  const std::string address = endpoint_.address().to_string();
-  const std::string host = endpoint_.address().is_v6() ? absl::StrCat("[", address, "]") : address;
-  return absl::StrCat(tls_ == nullptr ? "http" : "https", "://", host, ":", endpoint_.port(), "/",
-                      kind, "/", token);
+  return absl::StrCat(tls_ == nullptr ? "http" : "https", "://", address(), "/", kind, "/", token);
+}
+
+std::string TcpServer::address() const {
+  const std::string host = endpoint_.address().to_string();
+  return absl::StrCat(endpoint_.address().is_v6() ? absl::StrCat("[", host, "]") : host, ":",
+                      endpoint_.port());
 }
 
 Task<void> TcpServer::Accept() {

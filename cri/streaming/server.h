@@ -34,6 +34,8 @@ class Server {
   // A URL for one connection within a minute. ResourceExhausted with 1000 of them unused.
   virtual StatusOr<std::string> UrlFor(Request request) = 0;
   virtual uint16_t port() const = 0;
+  // "127.0.0.1:1234", "[::1]:1234".
+  virtual std::string address() const = 0;
   // Hangs up on all clients and returns when their sessions have ended. Idempotent; the destructor
   // does it.
   virtual void Shutdown() = 0;

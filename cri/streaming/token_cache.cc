@@ -29,7 +29,7 @@ StatusOr<std::string> TokenCache::Insert(Request request) {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = clock_();
   if (entries_.size() >= kMaxPending) {
-    absl::erase_if(entries_, [now](const auto& entry) { return entry.second.expires <= now; });
+    std::erase_if(entries_, [now](const auto& entry) { return entry.second.expires <= now; });
     if (entries_.size() >= kMaxPending) {
       return absl::ResourceExhaustedError(
           absl::StrCat(kMaxPending, " streaming requests wait for their clients"));

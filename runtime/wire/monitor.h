@@ -95,7 +95,7 @@ enum LaunchFlags : uint32_t {
   kLaunchHasPidNamespace = 0x200,
   kLaunchHasOom = 0x400,
   kLaunchHasLog = 0x800,
-  kPodHasMounts = 0x1000,  // of a pod: see kPodMounts
+  kPodHasMounts = 0x1000,      // of a pod: see kPodMounts
   kLaunchHandsOver = 0x10000,  // the plan has a kHandOver: the slot's process is who it makes
 };
 
