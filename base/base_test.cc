@@ -3,6 +3,10 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <fstream>
+
+#include "base/block_device.h"
 #include "base/digest.h"
 #include "base/id.h"
 #include "base/send_fd.h"
@@ -74,6 +78,19 @@ TEST(SendFd, CarriesDescriptorsCloseOnExec) {
 TEST(Memfd, SealedCannotBeWritten) {
   ASSERT_OK_AND_ASSIGN(UniqueFd fd, sys::Memfd("test", "content", /*sealed=*/true));
   EXPECT_EQ(write(fd.get(), "x", 1), -1);
+}
+
+TEST(BlockDevice, IsNamedOrNumbered) {
+  EXPECT_EQ(BlockDeviceName(0, 0), "0:0");  // of file systems without a device
+  std::error_code error;                    // containers may have no such directory
+  for (const auto& entry : std::filesystem::directory_iterator("/sys/block", error)) {
+    const std::string name = entry.path().filename();
+    uint32_t major = 0, minor = 0;
+    char colon = 0;
+    std::ifstream(entry.path() / "dev") >> major >> colon >> minor;
+    if (name.find('!') != std::string::npos) continue;
+    EXPECT_EQ(BlockDeviceName(major, minor), "/dev/" + name);
+  }
 }
 
 }  // namespace

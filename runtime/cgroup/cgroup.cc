@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "runtime/cgroup/cgroup_dir.h"
 #include "runtime/cgroup/systemd_scope.h"
+#include "runtime/cgroup/usage.h"
 
 namespace berth::runtime {
 namespace {
@@ -113,6 +114,10 @@ StatusOr<std::string> Cgroup::Read(std::string_view controller, const std::strin
 std::string Cgroup::ReadOrEmpty(std::string_view controller, const std::string& file) const {
   StatusOr<std::string> text = Read(controller, file);
   return text.ok() ? *std::move(text) : std::string();
+}
+
+StatusOr<CgroupUsage> Cgroup::ReadUsage(UsageDetail detail) const {
+  return ReadCgroupUsage(*hierarchies_, path_, detail);
 }
 
 StatusOr<UniqueFd> Cgroup::OpenOomEvents() const {
@@ -276,6 +281,15 @@ StatusOr<Cgroup> CgroupManager::Create(std::string_view parent, std::string_view
 StatusOr<Cgroup> CgroupManager::Open(std::string_view parent, std::string_view id) const {
   ASSIGN_OR_RETURN(CgroupPath path, PathOf(parent, id));
   return Cgroup(hierarchies_, path);
+}
+
+StatusOr<CgroupUsage> CgroupManager::ReadParentUsage(std::string_view parent,
+                                                     UsageDetail detail) const {
+  if (parent.find_first_not_of('/') == std::string_view::npos) {
+    return absl::InvalidArgumentError("cgroup parent: the pod has none of its own");
+  }
+  ASSIGN_OR_RETURN(CgroupPath path, PathOf(parent, "usage"));
+  return ReadCgroupUsage(*hierarchies_, path.parent, detail);
 }
 
 StatusOr<Cgroup> CgroupManager::CreateOci(std::string_view cgroups_path,

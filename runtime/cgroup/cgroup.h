@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "base/usage.h"
 #include "runtime/cgroup/cgroup_path.h"
 #include "runtime/cgroup/hierarchy.h"
 #include "runtime/spec/resources.h"
@@ -61,6 +62,9 @@ class Cgroup {
   // The content of a control file without the last newline. NotFound if the controller or the
   // file is missing.
   StatusOr<std::string> Read(std::string_view controller, const std::string& file) const;
+
+  // What has been used, see usage.h. NotFound if it does not exist.
+  StatusOr<CgroupUsage> ReadUsage(UsageDetail detail) const;
 
   // --- OOM
   // memory.events (v2) or memory.oom_control (v1), O_RDONLY: the counter survives the processes
@@ -146,6 +150,9 @@ class CgroupManager {
   StatusOr<Cgroup> Create(std::string_view parent, std::string_view id) const;
   // By name alone, without asking whether it exists.
   StatusOr<Cgroup> Open(std::string_view parent, std::string_view id) const;
+  // The usage of `parent` itself, which holds the cgroups of one pod, with all below it.
+  // InvalidArgument for an empty one, which holds those of all pods; NotFound.
+  StatusOr<CgroupUsage> ReadParentUsage(std::string_view parent, UsageDetail detail) const;
   // The same two for linux.cgroupsPath of an OCI configuration.
   StatusOr<Cgroup> CreateOci(std::string_view cgroups_path, std::string_view id) const;
   StatusOr<Cgroup> OpenOci(std::string_view cgroups_path, std::string_view id) const;

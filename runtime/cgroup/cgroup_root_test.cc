@@ -262,6 +262,29 @@ TEST_F(CgroupRootTest, CountsOomKills) {
   EXPECT_GE(*cgroup_->OomKills(), 1u);
 }
 
+TEST_F(CgroupRootTest, TellsWhatItsProcessesUse) {
+  Join(*cgroup_, 2);
+  ASSERT_OK_AND_ASSIGN(CgroupUsage usage, cgroup_->ReadUsage(UsageDetail::kAll));
+  EXPECT_GT(usage.time_ns, 0);
+  ASSERT_TRUE(usage.cpu.has_value());
+  EXPECT_GT(usage.cpu->total_ns, 0u);
+  ASSERT_TRUE(usage.memory.has_value());
+  EXPECT_GT(usage.memory->usage, 0u);
+  EXPECT_LE(usage.memory->working_set, usage.memory->usage);
+  EXPECT_GT(usage.memory->page_faults, 0u);
+  EXPECT_EQ(usage.tasks, 3u);
+  // The pod's counts what is below.
+  ASSERT_OK_AND_ASSIGN(CgroupUsage pod,
+                       manager_->ReadParentUsage(parent_ + "/pod", UsageDetail::kStats));
+  EXPECT_EQ(pod.tasks, 3u);
+  EXPECT_GE(pod.cpu->total_ns, usage.cpu->total_ns);
+  EXPECT_THAT(manager_->ReadParentUsage("", UsageDetail::kStats),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("cgroup parent")));
+  ASSERT_OK_AND_ASSIGN(Cgroup other, manager_->Open(parent_ + "/pod", "nothing"));
+  EXPECT_THAT(other.ReadUsage(UsageDetail::kCpuTime),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("nothing")));
+}
+
 TEST_F(CgroupRootTest, MountSourcesAreItsOwnDirectories) {
   ASSERT_OK_AND_ASSIGN(auto sources, cgroup_->MountSources());
   EXPECT_FALSE(sources.empty());
