@@ -241,6 +241,38 @@ Status Builtin::Detach(const Context&, const std::string& pod_id) {
   return absl::OkStatus();
 }
 
+StatusOr<std::map<std::string, InterfaceUsage>> Builtin::ReadUsage(
+    const std::vector<std::string>& pod_ids) {
+  // The host's ends know where the pods' ends are. A namespace's ID here lasts as long as the
+  // namespace, but may be given to another one afterwards: it is asked for each time.
+  std::map<std::string, std::string> wanted;  // pods by link
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const std::string& pod_id : pod_ids) {
+      if (auto it = pods_.find(pod_id); it != pods_.end()) wanted[it->second.link] = pod_id;
+    }
+  }
+  std::map<std::string, InterfaceUsage> out;
+  if (wanted.empty()) return out;
+  ASSIGN_OR_RETURN(auto socket, route_.Borrow());
+  std::vector<netlink::Link> links;
+  if (wanted.size() == 1) {
+    StatusOr<netlink::Link> link = netlink::GetLink(*socket, wanted.begin()->first);
+    if (link.ok()) links.push_back(*std::move(link));
+  } else {
+    ASSIGN_OR_RETURN(links, netlink::ListLinks(*socket));
+  }
+  for (const netlink::Link& link : links) {
+    auto it = wanted.find(link.name);
+    if (it == wanted.end() || link.peer_namespace < 0) continue;
+    StatusOr<InterfaceUsage> usage =
+        netlink::GetUsage(*socket, link.peer_namespace, link.peer_index);
+    // The pod may have been stopped meanwhile.
+    if (usage.ok()) out[it->second] = *std::move(usage);
+  }
+  return out;
+}
+
 void Builtin::LinkGone(const std::string& link) {
   std::optional<uint64_t> place;
   {

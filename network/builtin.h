@@ -38,6 +38,8 @@ class Builtin final : public Network {
   StatusOr<Lease> Attach(const Context& context, const AttachRequest& request) override;
   Status Detach(const Context& context, const std::string& pod_id) override;
   Status Recover(const std::vector<Lease>& leases) override;
+  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(
+      const std::vector<std::string>& pod_ids) override;
   NetworkStatus GetStatus() const override;
   Status TearDown() override;
 
@@ -67,6 +69,7 @@ class Builtin final : public Network {
   Ipam ipam_;
   HostPorts ports_;
   netlink::SocketPool nft_{NETLINK_NETFILTER};
+  netlink::SocketPool route_{NETLINK_ROUTE};  // for usage
   absl::Mutex table_mutex_;
   mutable absl::Mutex mutex_;
   std::map<std::string, Pod> pods_ ABSL_GUARDED_BY(mutex_);

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -103,6 +104,42 @@ TEST_F(BuiltinTest, PodsReachEachOtherAndTheGateway) {
               testing::AllOf(HasSubstr(one.v6()), Not(HasSubstr("tentative"))));
   EXPECT_THAT(RunInForTest(one.netns.get(), {"ip", "link", "show", "eth0"}),
               HasSubstr(one.lease.mac));
+}
+
+TEST_F(BuiltinTest, CountersAreThoseThatThePodSees) {
+  Make();
+  TestPod one = Attach(1);
+  TestPod two = Attach(2);
+  EchoForTest server(two.netns.get(), SOCK_STREAM, 8000, "two");
+  EXPECT_EQ(AskForTest(one.netns.get(), SOCK_STREAM, {two.v4(), 8000}), "two " + one.v4());
+  // What else the kernel sends by itself (neighbours, groups) goes on, so the pod is asked before
+  // and after.
+  auto counter = [&](size_t column) {
+    const std::string table = RunInForTest(one.netns.get(), {"cat", "/proc/net/dev"});
+    std::istringstream line(table.substr(table.find("eth0:") + 5));
+    uint64_t value = 0;
+    for (size_t i = 0; i <= column; ++i) line >> value;
+    return value;
+  };
+  constexpr size_t kReceived = 0, kSent = 8;
+  const auto rx = counter(kReceived), tx = counter(kSent);
+  EXPECT_GT(rx, 0u);
+  EXPECT_GT(tx, 0u);
+  // One pod and all pods are found by different questions.
+  for (const std::vector<std::string>& pods :
+       {std::vector<std::string>{PodId(1)}, std::vector<std::string>{PodId(1), PodId(2)}}) {
+    ASSERT_OK_AND_ASSIGN(auto usage, network_->ReadUsage(pods));
+    ASSERT_EQ(usage.size(), pods.size());
+    const InterfaceUsage& eth0 = usage[PodId(1)];
+    EXPECT_EQ(eth0.name, "eth0");
+    EXPECT_GE(eth0.rx_bytes, rx);
+    EXPECT_LE(eth0.rx_bytes, counter(kReceived));
+    EXPECT_GE(eth0.tx_bytes, tx);
+    EXPECT_LE(eth0.tx_bytes, counter(kSent));
+    EXPECT_GT(eth0.rx_packets, 0u);
+    EXPECT_GT(eth0.tx_packets, 0u);
+    EXPECT_EQ(eth0.rx_errors, 0u);
+  }
 }
 
 TEST_F(BuiltinTest, PodsAreMasqueradedToTheOutsideOnly) {

@@ -73,6 +73,18 @@ class Fake final : public Network {
     return absl::OkStatus();
   }
 
+  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(
+      const std::vector<std::string>& pod_ids) override {
+    std::map<std::string, InterfaceUsage> out;
+    absl::MutexLock lock(&mutex_);
+    for (const std::string& pod_id : pod_ids) {
+      if (!places_.contains(pod_id)) continue;
+      out[pod_id] = {
+          .name = "eth0", .rx_bytes = 100, .rx_packets = 1, .tx_bytes = 200, .tx_packets = 2};
+    }
+    return out;
+  }
+
   NetworkStatus GetStatus() const override {
     absl::MutexLock lock(&mutex_);
     return torn_down_ ? NetworkStatus{false, "TornDown", "the network was removed"}

@@ -8,12 +8,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/context.h"
 #include "base/status.h"
+#include "base/usage.h"
 
 namespace berth::network {
 
@@ -67,6 +69,12 @@ class Network {
   // Once, before any other call: these leases are in use; what the kernel has beyond them
   // (interfaces, port rules of unknown pods of this instance) is removed.
   virtual Status Recover(const std::vector<Lease>& leases) = 0;
+
+  // The counters of these pods' interfaces as the pods see them, by pod ID. Pods that are not
+  // attached, or not any more, are left out. Asks the kernel once per pod, from here: a few dozen
+  // microseconds each.
+  virtual StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(
+      const std::vector<std::string>& pod_ids) = 0;
 
   // Never blocks: last known state.
   virtual NetworkStatus GetStatus() const = 0;

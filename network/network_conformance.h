@@ -81,6 +81,18 @@ TEST_P(NetworkConformance, DetachIsIdempotentAndUnknownPodsAreFine) {
   EXPECT_OK(network_->Detach(context_, PodId(1)));
 }
 
+TEST_P(NetworkConformance, TellsTheUsageOfAttachedPods) {
+  for (unsigned pod = 1; pod <= 2; ++pod) ASSERT_OK(network_->Attach(context_, Request(pod)));
+  ASSERT_OK_AND_ASSIGN(auto usage, network_->ReadUsage({PodId(1), PodId(2), PodId(3)}));
+  ASSERT_EQ(usage.size(), 2u);
+  EXPECT_EQ(usage[PodId(1)].name, "eth0");
+  ASSERT_OK(network_->Detach(context_, PodId(1)));
+  ASSERT_OK_AND_ASSIGN(usage, network_->ReadUsage({PodId(1)}));
+  EXPECT_TRUE(usage.empty());
+  ASSERT_OK_AND_ASSIGN(usage, network_->ReadUsage({}));
+  EXPECT_TRUE(usage.empty());
+}
+
 TEST_P(NetworkConformance, AnAddressRestsBeforeItIsLeasedAgain) {
   ASSERT_OK_AND_ASSIGN(Lease first, network_->Attach(context_, Request(1)));
   ASSERT_OK(network_->Detach(context_, PodId(1)));

@@ -43,6 +43,10 @@ Link ParseLink(Bytes payload) {
   link.kind = attributes.Nested(IFLA_LINKINFO).String(IFLA_INFO_KIND);
   link.operational = attributes.U8(IFLA_OPERSTATE) == kOperationalUp;
   link.mtu = attributes.U32(IFLA_MTU).value_or(0);
+  if (std::optional<uint32_t> other = attributes.U32(IFLA_LINK_NETNSID); other.has_value()) {
+    link.peer_namespace = static_cast<int>(*other);
+    link.peer_index = static_cast<int>(attributes.U32(IFLA_LINK).value_or(0));
+  }
   return link;
 }
 
@@ -98,6 +102,33 @@ StatusOr<std::vector<Link>> ListLinks(Socket& socket) {
         if (type == RTM_NEWLINK) links.push_back(ParseLink(payload));
       }));
   return links;
+}
+
+StatusOr<InterfaceUsage> GetUsage(Socket& socket, int namespace_id, int index) {
+  Message request(absl::StrCat("counters of interface ", index, " in namespace ", namespace_id),
+                  RTM_GETLINK, 0, AsBytes(Header(index)));
+  request.PutU32(IFLA_TARGET_NETNSID, static_cast<uint32_t>(namespace_id));
+  std::optional<InterfaceUsage> usage;
+  RETURN_IF_ERROR(socket.Get(request, [&](uint16_t type, Bytes payload) {
+    if (type != RTM_NEWLINK) return;
+    const Attributes attributes = AttributesAfter(payload, sizeof(ifinfomsg));
+    const std::optional<Bytes> bytes = attributes.Get(IFLA_STATS64);
+    if (!bytes.has_value()) return;
+    rtnl_link_stats64 stats = {};  // later kernels send more, earlier ones less
+    memcpy(&stats, bytes->data(), std::min(bytes->size(), sizeof stats));
+    usage.emplace();
+    usage->name = attributes.String(IFLA_IFNAME);
+    usage->rx_bytes = stats.rx_bytes;
+    usage->rx_packets = stats.rx_packets;
+    usage->rx_errors = stats.rx_errors;
+    usage->rx_dropped = stats.rx_dropped;
+    usage->tx_bytes = stats.tx_bytes;
+    usage->tx_packets = stats.tx_packets;
+    usage->tx_errors = stats.tx_errors;
+    usage->tx_dropped = stats.tx_dropped;
+  }));
+  if (!usage.has_value()) return absl::NotFoundError(absl::StrCat(request.what(), ": no answer"));
+  return *std::move(usage);
 }
 
 StatusOr<int> EnsureBridge(Socket& socket, const std::string& name, const Mac& mac, uint32_t mtu) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "base/usage.h"
 #include "network/netlink/socket.h"
 
 namespace berth::network::netlink {
@@ -22,12 +23,20 @@ struct Link {
   std::string kind;  // "bridge", "veth", ...
   uint32_t mtu = 0;
   bool operational = false;
+  // Of a veth whose other end is in another namespace: the ID by which the socket's namespace knows
+  // that, and the end's index there. -1: none.
+  int peer_namespace = -1;
+  int peer_index = 0;
 };
 
 // NotFound if there is none.
 StatusOr<Link> GetLink(Socket& socket, const std::string& name);
 StatusOr<Link> GetLink(Socket& socket, int index);
 StatusOr<std::vector<Link>> ListLinks(Socket& socket);
+
+// The counters of an interface in the namespace that the socket's own knows as `namespace_id`,
+// without going there. NotFound.
+StatusOr<InterfaceUsage> GetUsage(Socket& socket, int namespace_id, int index);
 
 // Makes the bridge if it is missing and sets it up with the address and the MTU. FailedPrecondition
 // if something else has the name. Returns its index.
