@@ -5,6 +5,7 @@
 #include "cri/api/runtime/v1/api.grpc.pb.h"
 #include "cri/call.h"
 #include "cri/container_handlers.h"
+#include "cri/event_stream.h"
 #include "cri/image_handlers.h"
 #include "cri/pod_handlers.h"
 #include "cri/stream_call.h"
@@ -49,6 +50,7 @@ struct Shared {
   ContainerHandlers containers;
   ImageHandlers images;
   StreamingHandlers streaming;
+  sandbox::EventSource* events;
   Quotas quotas;
   Gate* gate;
   std::string version;
@@ -133,7 +135,14 @@ class RuntimeService final : public v1::RuntimeService::CallbackService {
                       StreamPodSandboxStatsResponse)
   BERTH_REFUSE_STREAM(StreamPodSandboxMetrics, StreamPodSandboxMetricsRequest,
                       StreamPodSandboxMetricsResponse)
-  BERTH_REFUSE_STREAM(GetContainerEvents, GetEventsRequest, ContainerEventResponse)
+
+  grpc::ServerWriteReactor<v1::ContainerEventResponse>* GetContainerEvents(
+      Call* call, const v1::GetEventsRequest* request) override {
+    auto* stream = new EventStream(shared_->Inline("GetContainerEvents"), call, request,
+                                   shared_->events, shared_->quotas.events);
+    stream->Begin();
+    return stream;
+  }
 
  private:
   Shared* const shared_;
@@ -204,6 +213,7 @@ class GrpcServices::Impl {
                ContainerHandlers(pods),
                ImageHandlers(images, HandlerNames(info)),
                streaming,
+               pods,
                quotas,
                gate,
                info.version},

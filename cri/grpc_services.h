@@ -20,9 +20,10 @@ namespace berth::cri {
 
 // Separate quotas, so that a probe never waits for a pull. All outlive the services.
 struct Quotas {
-  Executor* work = nullptr;   // creates, starts, removals
-  Executor* slow = nullptr;   // stops and execs: they wait for containers
-  Executor* pulls = nullptr;  // pulls and imports
+  Executor* work = nullptr;    // creates, starts, removals
+  Executor* slow = nullptr;    // stops and execs: they wait for containers
+  Executor* pulls = nullptr;   // pulls and imports
+  Executor* events = nullptr;  // puts events into words
 };
 
 // runtime.v1.RuntimeService, runtime.v1.ImageService and berth.v1.Admin. Everything but the

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/pod_handlers.h"
 
+#include "absl/time/clock.h"
+#include "cri/translate_container.h"
 #include "cri/translate_pod.h"
 
 namespace berth::cri {
@@ -32,6 +34,12 @@ StatusOr<v1::PodSandboxStatusResponse> PodHandlers::GetStatus(
   ASSIGN_OR_RETURN(const sandbox::PodStatus status, service_->GetPod(request.pod_sandbox_id()));
   v1::PodSandboxStatusResponse response;
   ToPodStatus(status, response.mutable_status());
+  // For a kubelet that listens to events: at that time the pod had these containers.
+  response.set_timestamp(absl::GetCurrentTimeNanos());
+  for (const sandbox::ContainerStatus& container :
+       service_->ListContainers(sandbox::ContainerFilter{.pod_id = status.id})) {
+    ToContainerStatus(container, response.add_containers_statuses());
+  }
   if (request.verbose()) (*response.mutable_info())["info"] = PodInfoJson(status);
   return response;
 }

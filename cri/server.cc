@@ -24,9 +24,11 @@ class GrpcServer final : public Server {
       : work_({"work", options.limits.work_threads, options.limits.max_queued}),
         slow_({"slow", options.limits.slow_threads, options.limits.max_queued}),
         pulls_({"pull", options.limits.pull_threads, options.limits.max_queued}),
+        events_({"events", 1, options.limits.max_queued}),
         streaming_(std::move(streaming)),
+        pods_(pods),
         services_(options.node, pods, images, StreamingHandlers(streams, streaming_.get()),
-                  Quotas{&work_, &slow_, &pulls_}, &gate_),
+                  Quotas{&work_, &slow_, &pulls_, &events_}, &gate_),
         gid_(options.socket_gid) {}
   ~GrpcServer() override { Shutdown(absl::ZeroDuration()); }
 
@@ -40,7 +42,9 @@ class GrpcServer final : public Server {
   Executor work_;
   Executor slow_;
   Executor pulls_;
+  Executor events_;
   const std::unique_ptr<streaming::Server> streaming_;
+  sandbox::Service* const pods_;
   GrpcServices services_;
   const gid_t gid_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
@@ -81,6 +85,7 @@ void GrpcServer::Shutdown(absl::Duration grace) {
   if (acceptor == nullptr) return;
   acceptor.reset();
   if (streaming_ != nullptr) streaming_->Shutdown();
+  pods_->EndSubscriptions();  // those streams would last as long as their clients
   server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));
   server_->Wait();
 }

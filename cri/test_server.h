@@ -16,6 +16,7 @@
 
 #include "cri/server.h"
 #include "images/images.h"
+#include "sandbox/fake_events.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/streams.h"
 
@@ -48,6 +49,7 @@ class HandPods : public sandbox::Service {
   std::function<StatusOr<sandbox::ExecSyncResult>(const Context&, const std::string&,
                                                   const std::vector<std::string>&, int64_t)>
       exec_sync = [](auto&&...) { return sandbox::ExecSyncResult(); };
+  sandbox::FakeEvents events;
   sandbox::NetworkState network_state{true, "", ""};
 
   StatusOr<std::string> RunPod(const Context& context, const sandbox::PodConfig& config,
@@ -96,6 +98,11 @@ class HandPods : public sandbox::Service {
                                              int64_t timeout_s) override {
     return exec_sync(context, id, command, timeout_s);
   }
+  StatusOr<std::unique_ptr<sandbox::EventSubscription>> Subscribe(
+      std::function<void()> wake) override {
+    return events.Subscribe(std::move(wake));
+  }
+  void EndSubscriptions() override { events.EndSubscriptions(); }
   sandbox::NetworkState GetNetworkState() const override { return network_state; }
 
  private:

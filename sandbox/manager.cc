@@ -7,19 +7,22 @@ namespace berth::sandbox {
 int64_t NowNs() { return absl::GetCurrentTimeNanos(); }
 
 StatusOr<std::unique_ptr<Manager>> Manager::Create(const Options& options, const Parts& parts) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(parts.database));
+  auto events = std::make_unique<EventHub>();
+  ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(parts.database, events.get()));
   ASSIGN_OR_RETURN(std::unique_ptr<ContainerStreams> streams, ContainerStreams::Make(store.get()));
   ASSIGN_OR_RETURN(std::string boot_id, sys::BootId());
-  return std::unique_ptr<Manager>(
-      new ManagerImpl(options, parts, std::move(store), std::move(streams), std::move(boot_id)));
+  return std::unique_ptr<Manager>(new ManagerImpl(
+      options, parts, std::move(events), std::move(store), std::move(streams), std::move(boot_id)));
 }
 
-ManagerImpl::ManagerImpl(Options options, Parts parts, std::unique_ptr<Store> store,
-                         std::unique_ptr<ContainerStreams> streams, std::string boot_id)
+ManagerImpl::ManagerImpl(Options options, Parts parts, std::unique_ptr<EventHub> events,
+                         std::unique_ptr<Store> store, std::unique_ptr<ContainerStreams> streams,
+                         std::string boot_id)
     : options_(std::move(options)),
       images_(parts.images),
       network_(parts.network),
       boot_id_(std::move(boot_id)),
+      events_(std::move(events)),
       store_(std::move(store)),
       streams_(std::move(streams)),
       // As many exits may wait as containers can run; each is a few bytes.

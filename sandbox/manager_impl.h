@@ -13,6 +13,7 @@
 #include "network/network.h"
 #include "runtime/runtime.h"
 #include "sandbox/container_streams.h"
+#include "sandbox/event_hub.h"
 #include "sandbox/live.h"
 #include "sandbox/operation.h"
 #include "sandbox/sandbox.h"
@@ -22,8 +23,9 @@ namespace berth::sandbox {
 
 class ManagerImpl : public Manager, private runtime::RuntimeListener {
  public:
-  ManagerImpl(Options options, Parts parts, std::unique_ptr<Store> store,
-              std::unique_ptr<ContainerStreams> streams, std::string boot_id);
+  ManagerImpl(Options options, Parts parts, std::unique_ptr<EventHub> events,
+              std::unique_ptr<Store> store, std::unique_ptr<ContainerStreams> streams,
+              std::string boot_id);
   ~ManagerImpl() override;
 
   runtime::RuntimeListener* listener() override { return this; }
@@ -53,6 +55,10 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   StatusOr<ExecSyncResult> ExecSync(const Context& context, const std::string& id,
                                     const std::vector<std::string>& command,
                                     int64_t timeout_s) override;
+  StatusOr<std::unique_ptr<EventSubscription>> Subscribe(std::function<void()> wake) override {
+    return events_->Subscribe(std::move(wake), absl::Now());
+  }
+  void EndSubscriptions() override { events_->End(); }
   NetworkState GetNetworkState() const override {
     network::NetworkStatus status = network_->GetStatus();
     return {status.ready, std::move(status.reason), std::move(status.message)};
@@ -107,8 +113,6 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   // Loads, changes and stores a record, atomically.
   Status Mutate(const std::string& container_id,
                 const std::function<void(ContainerRecord&)>& change) const;
-  PodStatus Describe(const PodRecord& record) const;
-  ContainerStatus Describe(const ContainerRecord& record) const;
   std::string PodDir(const std::string& pod_id) const;
 
   const Options options_;
@@ -118,6 +122,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   runtime::Runtime* runtime_ = nullptr;
   Failpoint failpoint_;
 
+  const std::unique_ptr<EventHub> events_;
   std::unique_ptr<Store> store_;
   const std::unique_ptr<ContainerStreams> streams_;
   OperationTable operations_;

@@ -17,6 +17,7 @@ Status ManagerImpl::Recover(runtime::Runtime* runtime) {
   RETURN_IF_ERROR(Annotate(network_->Recover(leases), "recover network"));
   RETURN_IF_ERROR(RecoverContainers());
   RETURN_IF_ERROR(FinishHalfDone());
+  events_->FinishRecovery(absl::Now());
   std::vector<std::string> ids;
   for (const Store::Container& container : store_->Containers()) ids.push_back(container->id);
   return Annotate(images_->Recover(ids), "recover images");

@@ -13,6 +13,7 @@
 #include "base/context.h"
 #include "base/database.h"
 #include "base/status.h"
+#include "sandbox/events.h"
 #include "sandbox/handler.h"
 #include "sandbox/streams.h"
 #include "sandbox/types.h"
@@ -34,10 +35,8 @@ namespace berth::sandbox {
 // snapshot. IDs are accepted as unique prefixes; an empty ID matches nothing; an ambiguous prefix
 // is InvalidArgument. Codes beside the usual: NotFound for an unknown pod or container where
 // Status, Create and Start need one; Stop and Remove of unknown ones are OK.
-class Service {
+class Service : public EventSource {
  public:
-  virtual ~Service() = default;
-
   // [blocks] Returns the pod's ID: READY, with network. The same name and attempt again joins the
   // running operation or returns the finished pod.
   virtual StatusOr<std::string> RunPod(const Context& context, const PodConfig& config,

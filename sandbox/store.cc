@@ -2,6 +2,9 @@
 #include "sandbox/store.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
 
 #include "sandbox/record_codec.h"
 
@@ -56,9 +59,9 @@ std::string PodName(const PodMetadata& metadata) {
   return absl::StrCat(metadata.name, "_", metadata.ns, "_", metadata.uid, "_", metadata.attempt);
 }
 
-StatusOr<std::unique_ptr<Store>> Store::Open(Database* database) {
+StatusOr<std::unique_ptr<Store>> Store::Open(Database* database, EventHub* events) {
   RETURN_IF_ERROR(database->Migrate("sandbox", kMigrations));
-  std::unique_ptr<Store> store(new Store(database));
+  std::unique_ptr<Store> store(new Store(database, events));
   RETURN_IF_ERROR(store->Load());
   return store;
 }
@@ -87,9 +90,7 @@ Status Store::Put(const PodRecord& record) {
   RETURN_IF_ERROR(
       database_->Run("INSERT INTO pods VALUES(?1,?2) ON CONFLICT(id) DO UPDATE SET record=?2", row)
           .status());
-  auto shared = std::make_shared<const PodRecord>(record);
-  absl::MutexLock lock(&mutex_);
-  pods_[record.id] = std::move(shared);
+  SetPod(record.id, std::make_shared<const PodRecord>(record));
   return absl::OkStatus();
 }
 
@@ -99,32 +100,61 @@ Status Store::Put(const ContainerRecord& record) {
       database_
           ->Run("INSERT INTO containers VALUES(?1,?2) ON CONFLICT(id) DO UPDATE SET record=?2", row)
           .status());
-  auto shared = std::make_shared<const ContainerRecord>(record);
-  absl::MutexLock lock(&mutex_);
-  containers_[record.id] = std::move(shared);
+  SetContainer(record.id, std::make_shared<const ContainerRecord>(record));
   return absl::OkStatus();
 }
 
 void Store::Remember(const ContainerRecord& record) {
-  auto shared = std::make_shared<const ContainerRecord>(record);
-  absl::MutexLock lock(&mutex_);
-  containers_[record.id] = std::move(shared);
+  SetContainer(record.id, std::make_shared<const ContainerRecord>(record));
 }
 
 Status Store::ErasePod(const std::string& id) {
   Database::Cell key[] = {id};
   RETURN_IF_ERROR(database_->Run("DELETE FROM pods WHERE id=?1", key).status());
-  absl::MutexLock lock(&mutex_);
-  pods_.erase(id);
+  SetPod(id, nullptr);
   return absl::OkStatus();
 }
 
 Status Store::EraseContainer(const std::string& id) {
   Database::Cell key[] = {id};
   RETURN_IF_ERROR(database_->Run("DELETE FROM containers WHERE id=?1", key).status());
-  absl::MutexLock lock(&mutex_);
-  containers_.erase(id);
+  SetContainer(id, nullptr);
   return absl::OkStatus();
+}
+
+void Store::SetPod(const std::string& id, Pod record) {
+  {
+    absl::MutexLock lock(&mutex_);
+    Pod before = std::exchange(pods_[id], record);
+    Announce(EventsOf(before.get(), record.get()), id, record == nullptr ? before : record);
+    if (record == nullptr) pods_.erase(id);
+  }
+  events_->WakeAll();
+}
+
+void Store::SetContainer(const std::string& id, Container record) {
+  {
+    absl::MutexLock lock(&mutex_);
+    Container before = std::exchange(containers_[id], record);
+    const std::vector<EventType> types = EventsOf(before.get(), record.get());
+    const Container known = record == nullptr ? before : record;
+    if (record == nullptr) containers_.erase(id);
+    if (auto pod = known == nullptr ? pods_.end() : pods_.find(known->pod_id); pod != pods_.end()) {
+      Announce(types, id, pod->second);
+    }
+  }
+  events_->WakeAll();
+}
+
+void Store::Announce(const std::vector<EventType>& types, const std::string& id,
+                     const Pod& pod) const {
+  if (types.empty() || !events_->Wanted()) return;
+  const std::vector<Container> containers = Sorted(containers_, [&](const ContainerRecord& r) {
+    return r.pod_id == pod->id && r.phase != Phase::kCreating;
+  });
+  for (EventType type : types) {
+    events_->Publish({type, id, absl::GetCurrentTimeNanos(), pod, containers});
+  }
 }
 
 Store::Pod Store::GetPod(const std::string& id) const {

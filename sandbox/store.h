@@ -11,6 +11,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "base/database.h"
+#include "sandbox/event_hub.h"
 #include "sandbox/records.h"
 
 namespace berth::sandbox {
@@ -22,8 +23,9 @@ class Store {
   using Pod = std::shared_ptr<const PodRecord>;
   using Container = std::shared_ptr<const ContainerRecord>;
 
-  // Loads everything. DataLoss if a record cannot be read. `database` outlives the store.
-  static StatusOr<std::unique_ptr<Store>> Open(Database* database);
+  // Loads everything. DataLoss if a record cannot be read. Every later change is told to `events`,
+  // in the order in which readers see it. Both outlive the store.
+  static StatusOr<std::unique_ptr<Store>> Open(Database* database, EventHub* events);
 
   // On disk first (not fsynced: see Database::Transact), then in memory.
   Status Put(const PodRecord& record);
@@ -48,10 +50,16 @@ class Store {
   Pod PodNamed(const std::string& name) const;
 
  private:
-  explicit Store(Database* database) : database_(database) {}
+  Store(Database* database, EventHub* events) : database_(database), events_(events) {}
   Status Load();
+  // Makes it the current record, nullptr: none.
+  void SetPod(const std::string& id, Pod record);
+  void SetContainer(const std::string& id, Container record);
+  void Announce(const std::vector<EventType>& types, const std::string& id, const Pod& pod) const
+      ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   Database* const database_;
+  EventHub* const events_;
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Pod> pods_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, Container> containers_ ABSL_GUARDED_BY(mutex_);

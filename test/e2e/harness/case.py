@@ -8,7 +8,7 @@ import os
 import subprocess
 
 from . import wait
-from .client import CallError
+from .client import CallError, Stream
 from .fake_registry import FakeRegistry
 from .node import BUSYBOX
 from .registry import write_hosts
@@ -140,6 +140,12 @@ class Case:
     def call(self, method, request=None, **options):
         return self.node.raw.call(method, request, **options)
 
+    def stream(self, method, request=None, **options):
+        """A streaming call that goes on while the case does; ends with the case."""
+        stream = Stream(self.tools["criraw"], self.node.runtime.socket, method, request, **options)
+        self.node.streams.append(stream)
+        return stream
+
     def background_raw(self, method, request):
         """A process that makes a call whose answer nobody waits for."""
         process = subprocess.Popen([self.tools["criraw"], "-socket", self.node.runtime.socket],
@@ -220,7 +226,8 @@ class Case:
         return base64.b64encode(text.encode()).decode()
 
     def clean(self):
-        """Removes every pod and every image but the common one."""
+        """Ends streams, removes every pod and every image but the common one."""
+        self.node.close_streams()
         for pod in self.call("ListPodSandbox").get("items", []):
             self.call("StopPodSandbox", {"podSandboxId": pod["id"]})
             self.call("RemovePodSandbox", {"podSandboxId": pod["id"]})

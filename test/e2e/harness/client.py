@@ -3,7 +3,10 @@
 
 import json
 import os
+import queue
+import signal
 import subprocess
+import threading
 
 
 class CallError(Exception):
@@ -49,6 +52,62 @@ class Raw:
         self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
+
+
+class Stream:
+    """A streaming call in a process of its own, whose messages can be waited for."""
+
+    def __init__(self, program, socket, method, request=None, timeout=60):
+        self._process = subprocess.Popen([program, "-socket", socket], stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, text=True)
+        self.end = None  # the last line: code and message, if it failed
+        self._lines = queue.Queue()
+        self._process.stdin.write(json.dumps({
+            "method": method, "request": request or {}, "timeout_ms": int(timeout * 1000),
+            "live": True}) + "\n")
+        self._process.stdin.flush()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self._process.stdout:
+            self._lines.put(json.loads(line))
+        self._lines.put({"code": "Canceled", "message": "the client has ended"})
+
+    def _next(self, seconds):
+        if self.end is not None:
+            return None
+        try:
+            line = self._lines.get(timeout=seconds)
+        except queue.Empty:
+            raise AssertionError(f"no message in {seconds} s") from None
+        if "code" not in line and "ms" not in line:
+            return line
+        self.end = line
+        return None
+
+    def await_headers(self, seconds=20):
+        """Waits for the answer to begin."""
+        line = self._next(seconds)
+        assert line is not None and line.get("headers"), f"the call failed: {self.end}"
+        return self
+
+    def message(self, seconds=20):
+        """The next message; None if the stream has ended, as `end` says."""
+        line = self._next(seconds)
+        return line and line["message"]
+
+    def close(self):
+        """Ends the client in the middle of the call."""
+        self._process.kill()
+        self._process.wait()
+        self._process.stdin.close()
+
+    def pause(self):
+        """The client reads no more."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._process.send_signal(signal.SIGCONT)
 
 
 class Crictl:

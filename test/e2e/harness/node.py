@@ -77,6 +77,7 @@ class Node:
         self._images = images or os.environ.get("BERTH_TEST_IMAGES")
         self._registry = None
         self.raw = None
+        self.streams = []
         if root_size:
             root = os.path.join(self.work,
                                 "root" if runtime == "berthd" else "containerd-root")
@@ -105,6 +106,10 @@ class Node:
             self.raw.close()
         self.raw = Raw(self.tools["criraw"], self.runtime.socket)
         self.raw.call("Version")
+
+    def close_streams(self):
+        while self.streams:
+            self.streams.pop().close()
 
     def own_pids(self):
         """The tests' own processes, which are no part of what the runtime may leave behind."""
@@ -143,6 +148,7 @@ class Node:
         return before
 
     def __exit__(self, *_):
+        self.close_streams()
         if self.raw:
             self.raw.close()
         try:

@@ -12,7 +12,8 @@
 //
 // Methods are those of runtime.v1.RuntimeService and runtime.v1.ImageService; requests are in the
 // JSON form of protocol buffers. A streaming method answers with the messages received until the
-// time-out in "responses".
+// time-out in "responses"; with "live": true it writes a line {"headers": true} when the answer
+// begins and {"message": {...}} for each message as it comes, before the line of the end.
 package main
 
 import (
@@ -41,6 +42,13 @@ type call struct {
 	Request       json.RawMessage `json:"request"`
 	TimeoutMs     int             `json:"timeout_ms"`
 	CancelAfterMs int             `json:"cancel_after_ms"`
+	Live          bool            `json:"live"`
+}
+
+// A line of a live stream.
+type part struct {
+	Headers bool            `json:"headers,omitempty"`
+	Message json.RawMessage `json:"message,omitempty"`
 }
 
 type answer struct {
@@ -65,7 +73,8 @@ func findMethod(name string) (protoreflect.MethodDescriptor, error) {
 }
 
 func receiveAll(ctx context.Context, connection *grpc.ClientConn, path string,
-	method protoreflect.MethodDescriptor, request proto.Message) ([]json.RawMessage, error) {
+	method protoreflect.MethodDescriptor, request proto.Message,
+	live *json.Encoder) ([]json.RawMessage, error) {
 	description := &grpc.StreamDesc{ServerStreams: true, ClientStreams: method.IsStreamingClient()}
 	stream, err := connection.NewStream(ctx, description, path)
 	if err != nil {
@@ -76,6 +85,14 @@ func receiveAll(ctx context.Context, connection *grpc.ClientConn, path string,
 	}
 	if err := stream.CloseSend(); err != nil {
 		return nil, err
+	}
+	if live != nil {
+		if _, err := stream.Header(); err != nil {
+			return nil, err
+		}
+		if err := live.Encode(part{Headers: true}); err != nil {
+			return nil, err
+		}
 	}
 	var messages []json.RawMessage
 	for {
@@ -91,11 +108,15 @@ func receiveAll(ctx context.Context, connection *grpc.ClientConn, path string,
 		if err != nil {
 			return messages, err
 		}
-		messages = append(messages, text)
+		if live == nil {
+			messages = append(messages, text)
+		} else if err := live.Encode(part{Message: text}); err != nil {
+			return nil, err
+		}
 	}
 }
 
-func perform(connection *grpc.ClientConn, c call) (answer, error) {
+func perform(connection *grpc.ClientConn, c call, output *json.Encoder) (answer, error) {
 	method, err := findMethod(c.Method)
 	if err != nil {
 		return answer{}, err
@@ -120,7 +141,10 @@ func perform(connection *grpc.ClientConn, c call) (answer, error) {
 	result := answer{}
 	start := time.Now()
 	if method.IsStreamingServer() {
-		result.Responses, err = receiveAll(ctx, connection, path, method, request)
+		if !c.Live {
+			output = nil
+		}
+		result.Responses, err = receiveAll(ctx, connection, path, method, request, output)
 	} else {
 		response := dynamicpb.NewMessage(method.Output())
 		err = connection.Invoke(ctx, path, request, response)
@@ -154,7 +178,7 @@ func run() error {
 			if err := json.Unmarshal([]byte(line), &c); err != nil {
 				return fmt.Errorf("bad call %q: %w", line, err)
 			}
-			result, err := perform(connection, c)
+			result, err := perform(connection, c, output)
 			if err != nil {
 				return err
 			}

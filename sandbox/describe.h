@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// What records look like from outside: pure.
+#pragma once
+
+#include "sandbox/records.h"
+#include "sandbox/types.h"
+
+namespace berth::sandbox {
+
+// Without the verbose parts, which only a running daemon knows.
+PodStatus Describe(const PodRecord& record);
+ContainerStatus Describe(const ContainerRecord& record);
+
+}  // namespace berth::sandbox
