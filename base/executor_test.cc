@@ -2,6 +2,8 @@
 #include "base/executor.h"
 
 #include <atomic>
+#include <filesystem>
+#include <iterator>
 
 #include "absl/synchronization/barrier.h"
 #include "absl/synchronization/notification.h"
@@ -39,6 +41,30 @@ TEST(Executor, RefusesBeyondItsQueue) {
   EXPECT_THAT(executor.Post([] {}),
               StatusIs(absl::StatusCode::kResourceExhausted, testing::HasSubstr("2 requests")));
   release.Notify();
+}
+
+size_t CountThreads() {
+  std::filesystem::directory_iterator tasks("/proc/self/task");
+  return static_cast<size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+TEST(Executor, IdleThreadsEndButForAFew) {
+  const size_t before = CountThreads();
+  Executor executor(
+      {.name = "test", .threads = 20, .max_queued = 100, .idle_limit = absl::Milliseconds(10)});
+  auto* barrier = new absl::Barrier(20);
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_OK(executor.Post([barrier] {
+      if (barrier->Block()) delete barrier;
+    }));
+  }
+  const absl::Time limit = absl::Now() + absl::Seconds(10);
+  while (CountThreads() > before + 2 && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_LE(CountThreads(), before + 2);
+  // They are replaced when there is work, and those that ended are not waited for twice.
+  absl::Notification ran;
+  ASSERT_OK(executor.Post([&ran] { ran.Notify(); }));
+  EXPECT_TRUE(ran.WaitForNotificationWithTimeout(absl::Seconds(10)));
 }
 
 }  // namespace
