@@ -20,6 +20,10 @@ PULLED = "registry.k8s.io/e2e-test-images/nginx:1.14-2"
 ORDER = ("RunPodSandbox", "CreateContainer", "StartContainer", "ExecSync", "ListContainers",
          "StopContainer", "RemoveContainer", "StopPodSandbox", "RemovePodSandbox", "PullImage",
          "RemoveImage")
+STREAMS = ("exec: first byte (ms)", "exec: whole (ms)", "exec: output (MiB/s)",
+           "exec: input (MiB/s)", "port-forward (MiB/s)")
+LISTS = ("ListPodSandbox", "ListContainers", "ListContainerStats", "ListPodSandboxStats",
+         "kill to event")
 WORKLOAD = "sleep"
 
 
@@ -74,9 +78,9 @@ def measure_memory(node, runtime, pods, logs):
     return before.total, (after.total - before.total) / pods, after.by_name
 
 
-def measure_times(node, runtimes, rounds, logs):
+def measure(node, runtimes, rounds, logs, *mode):
     command = [node.tools["cribench"], "-n", str(rounds), "-image", BUSYBOX, "-pull", PULLED,
-               "-logs", logs]
+               "-logs", logs, *mode]
     for runtime in runtimes:
         command += ["-runtime", f"{runtime.name}={runtime.socket}"]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
@@ -85,24 +89,62 @@ def measure_times(node, runtimes, rounds, logs):
     return json.loads(result.stdout)
 
 
-def print_table(times, names, rounds):
-    print(f"{'p50 / p99 in ms, ' + str(rounds) + ' of each':28}"
-          + "".join(f"{name:>22}" for name in names)
-          + (f"{'times faster (p50)':>22}" if len(names) == 2 else ""))
-    for operation in ORDER:
-        cells, middles = "", []
+def print_table(title, rows, times, names):
+    """Of rates ("/s") the low quantiles are the bad ones."""
+    print(f"{title:28}" + "".join(f"{name:>22}" for name in names)
+          + (f"{'times better (p50)':>22}" if len(names) == 2 else ""))
+    for row in rows:
+        cells, middles, rate = "", [], "/s" in row
         for name in names:
-            values = times[name][operation]
+            values = times[name][row]
             middles.append(quantile(values, 50))
-            cells += f"{quantile(values, 50):13.2f} /{quantile(values, 99):7.2f}"
+            cells += f"{quantile(values, 50):13.2f} /{quantile(values, 1 if rate else 99):7.2f}"
+        if rate:
+            middles.reverse()
         ratio = f"{middles[1] / max(middles[0], 0.001):22.1f}" if len(names) == 2 else ""
-        print(f"{operation:28}{cells}{ratio}")
+        print(f"{row:28}{cells}{ratio}")
+    print()
+
+
+def print_memory(node, runtimes, pods, logs):
+    memory = {}
+    for runtime in runtimes:
+        idle, each, detail = measure_memory(node, runtime, pods, logs)
+        memory[runtime.name] = {"idle_kb": idle, "pod_kb": each, "detail": detail}
+        parts = ", ".join(f"{count} x {name} {size} kB"
+                          for name, (size, count) in sorted(detail.items()))
+        print(f"memory (PSS) of {runtime.name}: {idle / 1024:.1f} MiB idle, "
+              f"{each:.0f} kB for each of {pods} pods beside the workload ({parts})")
+    return memory
+
+
+def run_parts(node, runtimes, arguments):
+    """Everything that was asked for, printed; the single values."""
+    logs = os.path.join(node.tmp, "logs")
+    names = [runtime.name for runtime in runtimes]
+    parts = arguments.parts.split(",")
+    result = {}
+    for part, title, rows, mode, rounds in (
+            ("pods", "ms", ORDER, (), arguments.rounds),
+            ("streams", "", STREAMS, ("-streams", str(arguments.mib)), max(arguments.rounds // 5, 5)),
+            ("lists", f"ms, at {arguments.list_pods} pods", LISTS,
+             ("-lists", str(arguments.list_pods)), arguments.rounds)):
+        if part in parts:
+            result[part] = measure(node, runtimes, rounds, logs, *mode)
+            print_table(f"p50 / p99, {rounds} of each, {title}".rstrip(", "), rows, result[part],
+                        names)
+    if "memory" in parts:
+        result["memory"] = print_memory(node, runtimes, arguments.pods, logs)
+    return result
 
 
 def main():
     parser = argparse.ArgumentParser(prog="hack/bench")
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--pods", type=int, default=50)
+    parser.add_argument("--mib", type=int, default=200, help="what goes through a stream")
+    parser.add_argument("--list-pods", type=int, default=250)
+    parser.add_argument("--parts", default="pods,streams,lists,memory")
     parser.add_argument("--only", choices=("berthd", "containerd"))
     parser.add_argument("--json", help="where all single values go")
     arguments = parser.parse_args()
@@ -112,22 +154,10 @@ def main():
         if not arguments.only:
             runtimes.append(Containerd(node.work, node.tools))
             runtimes[1].start()
-        logs = os.path.join(node.tmp, "logs")
-        names = [runtime.name for runtime in runtimes]
-        times = measure_times(node, runtimes, arguments.rounds, logs)
-        print_table(times, names, arguments.rounds)
-        print()
-        memory = {}
-        for runtime in runtimes:
-            idle, each, detail = measure_memory(node, runtime, arguments.pods, logs)
-            memory[runtime.name] = {"idle_kb": idle, "pod_kb": each, "detail": detail}
-            parts = ", ".join(f"{count} x {name} {size} kB"
-                              for name, (size, count) in sorted(detail.items()))
-            print(f"memory (PSS) of {runtime.name}: {idle / 1024:.1f} MiB idle, "
-                  f"{each:.0f} kB for each of {arguments.pods} pods beside the workload ({parts})")
+        result = run_parts(node, runtimes, arguments)
         if arguments.json:
             with open(arguments.json, "w", encoding="utf-8") as f:
-                json.dump({"times_ms": times, "memory": memory}, f)
+                json.dump(result, f)
         for runtime in runtimes[1:]:
             runtime.stop()
     return 0

@@ -5,9 +5,10 @@
 //
 //	cribench -runtime NAME=SOCKET [-runtime ...] [-n ROUNDS] -image IMAGE -pull IMAGE
 //
-// It prints one JSON object: {"NAME": {"RunPodSandbox": [milliseconds, ...], ...}, ...}. With
-// -hold N it makes N pods with one container each on the first runtime instead, prints "ready",
-// waits for the end of its input and removes them.
+// It prints one JSON object: {"NAME": {"RunPodSandbox": [milliseconds, ...], ...}, ...}. Instead of
+// that, -hold N makes N pods with one container each on the first runtime, prints "ready", waits for
+// the end of its input and removes them; -streams MIB times streams, their throughput with so much
+// data; -lists N times lists, stats and events with N pods on each runtime.
 package main
 
 import (
@@ -71,7 +72,11 @@ type pod struct {
 	config    *cri.PodSandboxConfig
 }
 
-func (t *target) start(ctx context.Context, number int, image, logs string) (*pod, error) {
+func (t *target) start(ctx context.Context, number int, image, logs string,
+	command ...string) (*pod, error) {
+	if len(command) == 0 {
+		command = []string{"sleep", "100000"}
+	}
 	name := fmt.Sprintf("bench%d", number)
 	config := &cri.PodSandboxConfig{
 		Metadata:     &cri.PodSandboxMetadata{Name: name, Uid: name, Namespace: "bench"},
@@ -89,7 +94,7 @@ func (t *target) start(ctx context.Context, number int, image, logs string) (*po
 			Config: &cri.ContainerConfig{
 				Metadata: &cri.ContainerMetadata{Name: "c"},
 				Image:    &cri.ImageSpec{Image: image},
-				Command:  []string{"sleep", "100000"},
+				Command:  command,
 				LogPath:  "c.log",
 				Linux:    &cri.LinuxContainerConfig{},
 			}})
@@ -174,6 +179,8 @@ func run() error {
 	rounds := flag.Int("n", 50, "rounds; one more warms up")
 	holdCount := flag.Int("hold", 0, "make so many pods, and hold them")
 	image := flag.String("image", "", "image of the containers")
+	streamMiB := flag.Int("streams", 0, "time exec and port-forward streams, so many MiB each")
+	listPods := flag.Int("lists", 0, "time lists, stats and events with so many pods")
 	pull := flag.String("pull", "", "image that is pulled and removed; another one than -image")
 	logs := flag.String("logs", "/tmp", "directory for logs")
 	flag.Parse()
@@ -191,13 +198,34 @@ func run() error {
 	if *holdCount > 0 {
 		return hold(ctx, all[0], *holdCount, *image, *logs)
 	}
+	var measure func(number int, t *target) error
+	switch {
+	case *streamMiB > 0:
+		s, err := newStreams(ctx, all, *image, *logs, int64(*streamMiB)<<20)
+		if err != nil {
+			return err
+		}
+		defer s.end(ctx)
+		measure = s.round
+	case *listPods > 0:
+		l, err := newLists(ctx, all, *image, *logs, *listPods)
+		if err != nil {
+			return err
+		}
+		defer l.end(ctx)
+		measure = l.round
+	default:
+		measure = func(number int, t *target) error {
+			return t.round(ctx, number, *image, *pull, *logs)
+		}
+	}
 	for number := 0; number <= *rounds; number++ {
 		for _, t := range all {
-			if err := t.round(ctx, number, *image, *pull, *logs); err != nil {
-				return err
-			}
-			if number == 0 {
+			if number <= 1 {
 				t.times = map[string][]float64{}
+			}
+			if err := measure(number, t); err != nil {
+				return err
 			}
 		}
 		fmt.Fprintf(os.Stderr, "\r  round %d of %d", number, *rounds)
