@@ -24,7 +24,7 @@ berth_program() {
 
 # test_tools [ARGUMENT...]: everything the harness needs; containerd only where it is asked for.
 test_tools() {
-  export_tools crictl criraw
+  export_tools crictl criraw cristorm
   BERTH_TEST_IMAGES=$("$berth_root/hack/images/build")
   export BERTH_TEST_IMAGES
   case " $* " in

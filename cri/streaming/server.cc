@@ -34,7 +34,7 @@ class TcpServer final : public Server {
   TcpServer(const Options& options, sandbox::Streams* streams)
       : options_(options),
         starts_({"stream-start", 32, options.max_streams}),
-        waits_({"stream-wait", options.max_streams, 1}) {
+        waits_({"stream-wait", options.max_streams, options.max_streams}) {
     host_.streams = streams;
     host_.starts = &starts_;
     host_.waits = &waits_;

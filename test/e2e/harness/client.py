@@ -131,6 +131,12 @@ class Crictl:
         return subprocess.Popen([*self._command, *map(str, arguments)], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
 
+    def open(self, *arguments, **options):
+        """Starts crictl with streams of bytes; options are those of subprocess.Popen."""
+        options = dict({"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE,
+                        "stderr": subprocess.PIPE}, **options)
+        return subprocess.Popen([*self._command, *map(str, arguments)], **options)
+
     def __call__(self, *arguments, **options):
         """The output of a crictl command that must succeed, without its last line end."""
         return self.run(*arguments, **options).stdout.strip()
