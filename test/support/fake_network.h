@@ -41,6 +41,22 @@ class FakeNetwork : public network::Network {
     for (const network::Lease& lease : leases) leases_[lease.pod_id] = lease;
     return absl::OkStatus();
   }
+  // Each attached pod has received 100 bytes in one packet and sent 200 in two.
+  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(
+      const std::vector<std::string>& pod_ids) override {
+    absl::MutexLock lock(&mutex_);
+    std::map<std::string, InterfaceUsage> out;
+    for (const std::string& pod_id : pod_ids) {
+      if (!leases_.contains(pod_id)) continue;
+      InterfaceUsage& usage = out[pod_id];
+      usage.name = "eth0";
+      usage.rx_bytes = 100;
+      usage.rx_packets = 1;
+      usage.tx_bytes = 200;
+      usage.tx_packets = 2;
+    }
+    return out;
+  }
   network::NetworkStatus GetStatus() const override { return {true, "", ""}; }
   Status TearDown() override { return absl::OkStatus(); }
 
