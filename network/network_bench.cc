@@ -61,6 +61,38 @@ void AttachDetach(benchmark::State& state) {
 }
 BENCHMARK(AttachDetach)->Arg(0)->Arg(2)->Iterations(200)->Unit(benchmark::kMicrosecond);
 
+// One iteration asks for the counters of all pods, 250 of them.
+void ReadAllUsage(benchmark::State& state) {
+  EnterFreshNamespaceForTest();
+  auto network = CreateBuiltin({});
+  if (!network.ok() || !(*network)->Recover({}).ok()) {
+    state.SkipWithError("cannot create the network");
+    return;
+  }
+  std::vector<UniqueFd> namespaces;
+  std::vector<std::string> pods;
+  for (int i = 0; i < 250; ++i) {
+    namespaces.push_back(MakeNamespaceForTest());
+    pods.push_back(PodId(i));
+    AttachRequest request;
+    request.pod_id = pods.back();
+    request.netns_fd = namespaces.back().get();
+    if (Status status = (*network)->Attach({}, request).status(); !status.ok()) {
+      state.SkipWithError(std::string(status.message()).c_str());
+      return;
+    }
+  }
+  for (auto _ : state) {
+    auto usage = (*network)->ReadUsage(pods);
+    if (!usage.ok() || usage->size() != pods.size()) {
+      state.SkipWithError("not all pods answered");
+      return;
+    }
+    benchmark::DoNotOptimize(usage);
+  }
+}
+BENCHMARK(ReadAllUsage)->Unit(benchmark::kMillisecond);
+
 }  // namespace
 }  // namespace berth::network
 
