@@ -90,8 +90,10 @@ void ReplyFailure(uint64_t connection, const wire::MessageHeader& header,
   Reply(connection, header, failure.error, &reply, sizeof reply, nullptr, 0);
 }
 
-// Receives one message of the child and perhaps its terminal. 1, 0 at the end, -EAGAIN.
-int ReceiveControl(int socket, ControlMessage* message, int* fd) {
+// Reads one message of the child and perhaps its terminal, and leaves it in the socket, so that a
+// monitor which is killed with the message in its hands leaves it to its adopter: DropControl()
+// comes once all that it says is in the shared state. 1, 0 at the end, -EAGAIN.
+int PeekControl(int socket, ControlMessage* message, int* fd) {
   iovec iov = {message, sizeof *message};
   alignas(cmsghdr) char buffer[CMSG_SPACE(sizeof(int))];
   msghdr header = {};
@@ -99,7 +101,7 @@ int ReceiveControl(int socket, ControlMessage* message, int* fd) {
   header.msg_iovlen = 1;
   header.msg_control = buffer;
   header.msg_controllen = sizeof buffer;
-  ssize_t n = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  ssize_t n = ::recvmsg(socket, &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (n < 0) return errno == EAGAIN || errno == EINTR ? -EAGAIN : 0;
   *fd = -1;
   cmsghdr* c = CMSG_FIRSTHDR(&header);
@@ -108,6 +110,8 @@ int ReceiveControl(int socket, ControlMessage* message, int* fd) {
   }
   return n == sizeof *message ? 1 : 0;
 }
+
+void DropControl(int socket) { (void)!::recv(socket, nullptr, 0, MSG_DONTWAIT); }
 
 // Waits until `*pid` has handed over to another process, which takes its place in the slot, `*pid`
 // and `*pidfd`; that takes well under a millisecond. 0 or a negative errno.
@@ -124,7 +128,8 @@ int AwaitHandOver(SlotState* slot, int control, int* pid, int* pidfd, uint32_t* 
   ControlMessage message;
   int fd = -1;
   *step = wire::kDiedStep;
-  while (ReceiveControl(control, &message, &fd) == 1) {
+  while (PeekControl(control, &message, &fd) == 1) {
+    DropControl(control);
     CloseAndClear(&fd);
     if (message.kind != ControlKind::kFailed) continue;
     *step = message.failure.step;
@@ -248,7 +253,8 @@ void AnswerWaiter(uint32_t index) {
   ReplyLaunched(index, waiter.connection, header);
 }
 
-// What the child says is believed only as far as its kind goes: it may be in hostile company.
+// What the child says is believed only as far as its kind goes: it may be in hostile company. An
+// adopter may note a second time what its predecessor did note.
 void Note(uint32_t index, const ControlMessage& message, int fd) {
   SlotState* slot = &g_monitor.state->slots[index];
   if (message.kind == ControlKind::kGate) {
@@ -354,17 +360,21 @@ void OnControl(uint32_t index) {
   while (socket >= 0) {
     ControlMessage message;
     int fd;
-    int r = ReceiveControl(socket, &message, &fd);
+    int r = PeekControl(socket, &message, &fd);
     if (r == -EAGAIN) return;
     if (r == 0) break;
     Note(index, message, fd);
+    Publish();
+    DropControl(socket);
   }
+  // A failure is answered when the process is reaped, so that nothing of it is left.
+  const bool runs = slot->failed == 0 && slot->ready != 0 && slot->phase <= wire::kSlotRunning;
+  // Before the socket goes: an adopter that has no socket hears of no start any more.
+  if (runs) slot->phase = wire::kSlotRunning;
+  Publish();
   CloseSlotFd(index, kControl);
   TellSpawner(wire::kDropSlot, index, 1u << kControl);
-  // A failure is answered when the process is reaped, so that nothing of it is left.
-  if (slot->failed != 0 || slot->ready == 0 || slot->phase > wire::kSlotRunning) return;
-  slot->phase = wire::kSlotRunning;
-  AnswerWaiter(index);
+  if (runs) AnswerWaiter(index);
 }
 
 bool SettleDeadLaunch(uint32_t index) {

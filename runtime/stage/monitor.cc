@@ -254,7 +254,11 @@ void Adopt(const int* slot_fds) {
       if (pipe >= 0) Watch(pipe, which == 0 ? EventKind::kStdout : EventKind::kStderr, i);
     }
     if (local->fds[kMaster] >= 0) Watch(local->fds[kMaster], EventKind::kMaster, i);
-    if (local->fds[kControl] >= 0) Watch(local->fds[kControl], EventKind::kControl, i);
+    if (local->fds[kControl] >= 0) {
+      Watch(local->fds[kControl], EventKind::kControl, i);
+      // Before any request: the predecessor may have noted this and died before it dropped it.
+      if (slot->phase < wire::kSlotExited) OnControl(i);
+    }
     if (slot->phase == wire::kSlotExited) {
       FinishExit(i);
     } else if (slot->phase < wire::kSlotExited) {
