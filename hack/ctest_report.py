@@ -25,12 +25,18 @@ def has_unified(_match):
         return any(" - cgroup2 " in line for line in f)
 
 
+def is_kernel_of(match):
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return tuple(map(int, release.groups())) >= (int(match["major"]), int(match["minor"]))
+
+
 # Reasons for a skip, and whether this machine has what the skipped test wants.
 REASONS = (
     (r"needs root", lambda _: os.geteuid() == 0),
     (r"(?P<programs>.*) (is|are) not installed", has_programs),
     (r"needs a static busybox", lambda _: os.access("/bin/busybox", os.X_OK)),
     (r"no cgroup v2 here", has_unified),
+    (r"needs Linux (?P<major>\d+)\.(?P<minor>\d+)", is_kernel_of),
     (r"the Go module .* cannot be downloaded", lambda _: "BERTH_CRI_PROTO" in os.environ),
 )
 

@@ -134,7 +134,7 @@ TEST_F(AttachTest, InputOutlivesItsReaders) {
     WriteAll(attachment.input.get(), line);
     EXPECT_EQ(ReadPackets(attachment.output.get(), line).out, line);
   }
-  EXPECT_EQ(node_->Output(setup), "one\ntwo\n");
+  EXPECT_TRUE(node_->WaitForOutput(setup, "one\ntwo\n"));
 }
 
 TEST_F(AttachTest, ALaterViewEndsTheEarlier) {

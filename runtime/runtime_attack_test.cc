@@ -163,7 +163,9 @@ TEST_F(AttackTest, MasksDoNotTrustTheImagesNull) {  // 2025-31133
 TEST_F(AttackTest, CgroupsCannotBeWrittenOrMounted) {  // 2022-0492, 2023-25809
   ContainerSetup setup = Shell(
       "mkdir /tmp/c; mount -t cgroup -o memory x /tmp/c 2>&1;"
-      "for f in /sys/fs/cgroup/*/cgroup.procs /sys/fs/cgroup/*/release_agent; do"
+      "mount -t cgroup2 x /tmp/c 2>&1;"
+      "for f in /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/*/cgroup.procs "
+      "/sys/fs/cgroup/*/release_agent; do"
       "  (echo 1 > $f) 2>/dev/null && echo WROTE $f; done; true");
   const std::string output = OutputOf(setup);
   EXPECT_THAT(output, HasSubstr("permission denied"));

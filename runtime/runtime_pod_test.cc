@@ -214,10 +214,7 @@ TEST_F(PodTest, HostPidContainersDieWhole) {
   ASSERT_TRUE(node_->WaitForOutput(setup, "up"));
   ASSERT_OK(node_->runtime().KillAll(setup.container_id));
   EXPECT_EQ(node_->WaitForExit(setup.container_id).exit_code, 137);
-  EXPECT_EQ(*ReadFile("/sys/fs/cgroup/memory/" + node_->instance() + "/" + setup.container_id +
-                          "/cgroup.procs",
-                      4096),
-            "");
+  EXPECT_EQ(*ReadFile(node_->CgroupPath() + "/" + setup.container_id + "/cgroup.procs", 4096), "");
 }
 
 TEST_F(PodTest, DestroyKillsAndLeavesNothing) {
@@ -233,8 +230,7 @@ TEST_F(PodTest, DestroyKillsAndLeavesNothing) {
   ASSERT_OK(node_->runtime().DestroyPod(NewId(), node_->cgroup_parent()));
   EXPECT_EQ(kill(info.monitor_pid, 0), -1);
   EXPECT_EQ(kill(info.pause_pid, 0), -1);
-  EXPECT_FALSE(
-      std::filesystem::exists("/sys/fs/cgroup/memory/" + node_->instance() + "/" + pod.pod_id));
+  EXPECT_FALSE(std::filesystem::exists(node_->CgroupPath() + "/" + pod.pod_id));
   EXPECT_FALSE(std::filesystem::exists(node_->directory() + "/state/pods/" + pod.pod_id));
   EXPECT_OK(node_->runtime().DeleteContainer(setup.container_id));
 }

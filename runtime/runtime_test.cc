@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <set>
 #include <string>
 
 #include "base/file.h"
@@ -124,8 +125,7 @@ TEST_F(RuntimeTest, RootMayBeReadOnly) {
 }
 
 TEST_F(RuntimeTest, CgroupsShowTheContainersOwn) {
-  const std::string output = OutputOf(
-      Shell("cat /proc/self/cgroup; ls /sys/fs/cgroup; cat /sys/fs/cgroup/memory/tasks | wc -l"));
+  const std::string output = OutputOf(Shell("cat /proc/self/cgroup; ls /sys/fs/cgroup"));
   EXPECT_THAT(output, Not(HasSubstr(node_->instance())));  // the namespace hides the path
   EXPECT_THAT(output, HasSubstr("memory"));
 }
@@ -231,14 +231,17 @@ TEST_F(RuntimeTest, LimitsAreSetAndUpdated) {
   auto read = [&](const std::string& path) {
     return node_->RunExec(setup, {"cat", "/sys/fs/cgroup/" + path}).output;
   };
-  EXPECT_EQ(read("memory/memory.limit_in_bytes"), "33554432\n");
-  EXPECT_EQ(read("pids/pids.max"), "50\n");
+  const bool unified = TestNode::PureUnified();
+  const std::string memory = unified ? "memory.max" : "memory/memory.limit_in_bytes";
+  const std::string pids = unified ? "pids.max" : "pids/pids.max";
+  EXPECT_EQ(read(memory), "33554432\n");
+  EXPECT_EQ(read(pids), "50\n");
   spec::Resources update;
   update.memory = spec::MemoryResources();
   update.memory->limit = 64 << 20;
   ASSERT_OK(node_->runtime().UpdateResources(setup.container_id, update));
-  EXPECT_EQ(read("memory/memory.limit_in_bytes"), "67108864\n");
-  EXPECT_EQ(read("pids/pids.max"), "50\n");
+  EXPECT_EQ(read(memory), "67108864\n");
+  EXPECT_EQ(read(pids), "50\n");
 }
 
 TEST_F(RuntimeTest, SignalsTheFirstProcessOnly) {
@@ -266,9 +269,14 @@ TEST_F(RuntimeTest, StartFailuresNameTheCause) {
 }
 
 TEST_F(RuntimeTest, CreateFailuresLeaveNothing) {
-  const size_t cgroups = std::distance(
-      std::filesystem::directory_iterator("/sys/fs/cgroup/memory/" + node_->instance()),
-      std::filesystem::directory_iterator());
+  auto cgroups = [&] {
+    std::set<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(node_->CgroupPath())) {
+      if (entry.is_directory()) names.insert(entry.path().filename());
+    }
+    return names;
+  };
+  const std::set<std::string> before = cgroups();
   ContainerSetup setup = Shell("true");
   setup.spec.mounts.push_back({"/data", "bind", "relative", {"bind"}, {}, {}});
   EXPECT_THAT(node_->runtime().CreateContainer(Context(), setup),
@@ -285,10 +293,7 @@ TEST_F(RuntimeTest, CreateFailuresLeaveNothing) {
   setup.spec.linux.resources = spec::Resources();
   setup.spec.linux.resources->hugepage_limits = {{"3MB", 1 << 20}};
   EXPECT_FALSE(node_->runtime().CreateContainer(Context(), setup).ok());
-  EXPECT_EQ(std::distance(
-                std::filesystem::directory_iterator("/sys/fs/cgroup/memory/" + node_->instance()),
-                std::filesystem::directory_iterator()),
-            static_cast<std::ptrdiff_t>(cgroups));
+  EXPECT_EQ(cgroups(), before);
 }
 
 TEST_F(RuntimeTest, RootIsReadableWhileCreated) {
@@ -353,7 +358,9 @@ TEST_F(RuntimeTest, SurvivesARestartOfTheDaemon) {
   ASSERT_OK(node_->runtime().StartContainer(Context(), created.container_id));
   EXPECT_EQ(node_->WaitForExit(created.container_id).exit_code, 0);
   EXPECT_EQ(node_->Output(created), "late\n");
-  EXPECT_EQ(node_->RunExec(ends_later, {"sh", "-c", "echo > /tmp/fifo"}).exit.exit_code, 0);
+  // The container may end, and with it what runs in it, before the command has.
+  EXPECT_THAT(node_->RunExec(ends_later, {"sh", "-c", "echo > /tmp/fifo"}).exit.exit_code,
+              testing::AnyOf(0, 137));
   EXPECT_EQ(node_->WaitForExit(ends_later.container_id).exit_code, 5);
 }
 

@@ -20,6 +20,7 @@
 #include "base/id.h"
 #include "base/sys.h"
 #include "runtime/cgroup/cgroup.h"
+#include "runtime/cgroup/hierarchy.h"
 #include "runtime/security/capabilities.h"
 #include "runtime/security/seccomp_profile.h"
 
@@ -71,11 +72,20 @@ TestNode::~TestNode() {
   std::filesystem::remove_all(directory_);
 }
 
+std::string TestNode::CgroupPath() const {
+  const std::vector<Hierarchy> hierarchies = DiscoverHierarchies().value();
+  for (const Hierarchy& hierarchy : hierarchies) {
+    if (hierarchy.Has("memory")) return hierarchy.mount_point + cgroup_parent();
+  }
+  return "/no memory controller";
+}
+
+bool TestNode::PureUnified() { return DiscoverHierarchies()->front().unified; }
+
 // Spawner and monitors: the processes of their cgroup, which is in the memory hierarchy alone.
 std::vector<pid_t> TestNode::StageProcesses() {
   std::vector<pid_t> found;
-  StatusOr<std::string> pids = ReadFile(
-      absl::StrCat("/sys/fs/cgroup/memory/", instance_, "/monitors/cgroup.procs"), 1 << 20);
+  StatusOr<std::string> pids = ReadFile(CgroupPath() + "/monitors/cgroup.procs", 1 << 20);
   EXPECT_TRUE(pids.ok()) << pids.status();
   const std::vector<std::string> lines = absl::StrSplit(pids.value_or(""), '\n', absl::SkipEmpty());
   for (const std::string& line : lines) found.push_back(atoi(line.c_str()));

@@ -31,6 +31,10 @@ class TestNode : public RuntimeListener {
   const std::string& directory() const { return directory_; }
   const std::string& instance() const { return instance_; }
   std::string cgroup_parent() const { return "/" + instance_; }
+  // Where the node's own control group is seen that limits memory.
+  std::string CgroupPath() const;
+  // Pure cgroup v2.
+  static bool PureUnified();
   // The layer that all containers share.
   std::string base_layer() const { return directory_ + "/base"; }
   // A new directory below the node's.

@@ -215,6 +215,7 @@ TEST_F(UserNamespaceTest, RootWithEveryCapabilityCannotLeave) {
       "busybox mount -t ext4 /dev/sda1 /tmp && echo BAD ext4;"
       "busybox mount -o remount,rw /sys/fs/cgroup && mkdir /sys/fs/cgroup/*/evil && echo BAD "
       "cgroup;"
+      "mkdir /sys/fs/cgroup/evil && echo BAD cgroup;"
       "busybox nsenter -t 1 -m -- true || true;"
       "echo x > /vol/secret && echo BAD volume;"
       "busybox chown 5 /vol && echo BAD chown;"
@@ -304,8 +305,7 @@ TEST_F(UserNamespaceTest, StartsSurviveTheMonitor) {
     });
     StatusOr<pid_t> pid = node_->runtime().StartContainer(Context(), setup.container_id);
     killer.join();
-    const std::string procs =
-        "/sys/fs/cgroup/memory/" + node_->instance() + "/" + setup.container_id + "/cgroup.procs";
+    const std::string procs = node_->CgroupPath() + "/" + setup.container_id + "/cgroup.procs";
     ASSERT_OK(pid.status()) << i;
     EXPECT_TRUE(node_->WaitForOutput(setup, "up")) << i;
     EXPECT_EQ(*ReadFile(procs, 4096), absl::StrCat(*pid, "\n"));

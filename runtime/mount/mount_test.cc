@@ -20,6 +20,7 @@
 #include "runtime/mount/namespace_thread.h"
 #include "runtime/mount/rootfs.h"
 #include "runtime/mount/vault.h"
+#include "test/support/kernel.h"
 #include "test/support/status_matchers.h"
 
 namespace berth::runtime {
@@ -75,7 +76,15 @@ class MountTest : public testing::Test {
   std::string mounts_before_;
 };
 
-class RootfsTest : public MountTest, public testing::WithParamInterface<OverlayMethod> {};
+class RootfsTest : public MountTest, public testing::WithParamInterface<OverlayMethod> {
+ protected:
+  void SetUp() override {
+    MountTest::SetUp();
+    if (!IsSkipped() && GetParam() == OverlayMethod::kNewApi && !KernelIsAtLeast(6, 8)) {
+      GTEST_SKIP() << "needs Linux 6.8";
+    }
+  }
+};
 
 TEST_P(RootfsTest, StacksManyLayers) {
   RootfsSpec rootfs = Layers(120);
