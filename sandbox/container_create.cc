@@ -35,6 +35,7 @@ Status ValidateContainer(const ContainerConfig& config) {
     return absl::InvalidArgumentError(
         "linux.security_context.run_as_group: given without run_as_user or run_as_username");
   }
+  RETURN_IF_ERROR(CheckMemoryLimit(config.resources, "config.linux.resources"));
   if (!config.cdi_devices.empty()) {
     return absl::UnimplementedError("config.CDI_devices: CDI is not supported");
   }

@@ -36,6 +36,7 @@ Status ManagerImpl::UpdateResources(const Context& context, const std::string& i
   if (record->state != ContainerState::kCreated && record->state != ContainerState::kRunning) {
     return absl::FailedPreconditionError(absl::StrCat("container ", record->id, ": has ended"));
   }
+  RETURN_IF_ERROR(CheckMemoryLimit(resources, "linux"));
   RETURN_IF_ERROR(context.Check());
   runtime::spec::Resources limits = BuildResources(resources);
   if (limits.memory.has_value()) limits.memory->check_before_update = true;

@@ -151,6 +151,15 @@ std::vector<std::string> BuildEnv(const SpecInput& input) {
   return env;
 }
 
+Status CheckMemoryLimit(const Resources& resources, std::string_view field) {
+  const int64_t limit = resources.memory_limit_in_bytes;
+  // 0: not limited; -1: without limit.
+  if (limit <= 0 || limit >= kMinMemoryLimit) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(std::string(field), ".memory_limit_in_bytes: ", limit,
+                   " is too little to start in; the least is ", kMinMemoryLimit));
+}
+
 spec::Resources BuildResources(const Resources& in) {
   spec::Resources out;
   spec::CpuResources cpu;

@@ -69,6 +69,12 @@ StatusOr<runtime::spec::Capabilities> BuildCapabilities(const ContainerSecurity&
 // The name of a loaded profile, or empty. InvalidArgument if one is asked for and there is no
 // AppArmor. RuntimeDefault is not confined by a profile of our own yet.
 StatusOr<std::string> BuildApparmorProfile(const ContainerSecurity& security);
+// The least memory that a container may be limited to. A start was measured to need less than
+// 128 KiB; the rest is for longer lists of mounts, larger filters and other kernels. (An external
+// runtime may need more: runc takes several MiB.)
+inline constexpr int64_t kMinMemoryLimit = 1 << 20;
+// InvalidArgument for a limit below that; `field` is where the resources are in the request.
+Status CheckMemoryLimit(const Resources& resources, std::string_view field);
 // CRI resources to OCI resources; also for updates, where 0 and empty mean "leave as it is".
 runtime::spec::Resources BuildResources(const Resources& resources);
 // Device rules of the cgroup, default ones included.

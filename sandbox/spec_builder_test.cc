@@ -155,6 +155,20 @@ TEST_F(SpecBuilderTest, ResourcesOfZeroAreNotSpecified) {
   EXPECT_FALSE(out.cpu->shares.has_value());
 }
 
+TEST_F(SpecBuilderTest, RefusesTooLittleMemory) {
+  Resources resources;
+  for (int64_t fine : {int64_t{-1}, int64_t{0}, kMinMemoryLimit, int64_t{1} << 40}) {
+    resources.memory_limit_in_bytes = fine;
+    EXPECT_OK(CheckMemoryLimit(resources, "linux")) << fine;
+  }
+  for (int64_t little : {int64_t{1}, kMinMemoryLimit - 1}) {
+    resources.memory_limit_in_bytes = little;
+    EXPECT_THAT(CheckMemoryLimit(resources, "linux"),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         testing::HasSubstr("linux.memory_limit_in_bytes")));
+  }
+}
+
 TEST_F(SpecBuilderTest, PrivilegedNeedsAPrivilegedPod) {
   container_.security.privileged = true;
   EXPECT_THAT(BuildSpec(input_),
