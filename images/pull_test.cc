@@ -18,6 +18,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "base/file.h"
+#include "images/platform.h"
+#include "images/registry/fake_registry.h"
 #include "images/service.h"
 #include "images/test_image.h"
 #include "images/unpack/tar_builder.h"
@@ -194,6 +196,43 @@ TEST_F(PullTest, VerifiesWhatASourceSends) {
   EXPECT_THAT(Pull("registry.test/app"),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("digest")));
   EXPECT_TRUE(absl::IsInvalidArgument(Pull("Not A Reference").status()));
+}
+
+TEST_F(PullTest, FetchesNothingOfAnImageThatIsHere) {
+  TestImage image;
+  image.AddLayer(TarBuilder().File("a", "1").Finish(), TestImage::kGzip);
+  std::map<std::string, std::string> blobs = image.Blobs();
+  const Platform host = HostPlatform();
+  const std::string index = absl::StrCat(
+      R"({"schemaVersion":2,"manifests":[{"mediaType":")", std::string(kOciManifestType),
+      R"(","digest":")", image.manifest_digest(), R"(","size":)", image.manifest_json().size(),
+      R"(,"platform":{"os":"linux","architecture":")", host.architecture, R"("}}]})");
+  using registry::FakeRegistry;
+  FakeRegistry remote([&](const registry::FakeRequest& request, registry::FakeConnection& peer) {
+    const std::string name = request.target.substr(request.target.rfind('/') + 1);
+    if (name == "latest") {
+      return peer.Reply(200, index, {absl::StrCat("Content-Type: ", std::string(kOciIndexType))});
+    }
+    auto found = blobs.find(name);
+    if (found == blobs.end()) return peer.Reply(404, "{}");
+    peer.Reply(200, found->second, {absl::StrCat("Content-Type: ", std::string(kOciManifestType))});
+  });
+  auto pull = [&] {
+    FakeRegistry::Order();
+    StatusOr<std::string> id = Pull(remote.host() + "/app:latest");
+    FakeRegistry::Order();
+    return id;
+  };
+  ASSERT_OK_AND_ASSIGN(std::string id, pull());
+  EXPECT_EQ(id, image.id());
+  const size_t tag = remote.Count("/v2/app/manifests/latest");
+  const size_t all = remote.requests().size();
+  EXPECT_GE(all, tag + 3);  // the platform's manifest, the configuration, the layer
+  ASSERT_OK_AND_ASSIGN(id, pull());
+  EXPECT_EQ(id, image.id());
+  const size_t asked = remote.Count("/v2/app/manifests/latest") - tag;
+  EXPECT_GE(asked, 1u);
+  EXPECT_EQ(remote.requests().size(), all + asked);
 }
 
 // The child is killed and reaped on every way out.

@@ -66,6 +66,22 @@ StatusOr<std::string> Puller::Run(const Context& context, std::shared_ptr<regist
   return image.image.id;
 }
 
+std::optional<std::string> Puller::FindStored(const Descriptor& descriptor, size_t cap) const {
+  if (descriptor.size > cap) return std::nullopt;
+  StatusOr<std::string> stored = content_->Get(descriptor.digest, cap);
+  // What was damaged on disk is fetched as if it was not there.
+  if (!stored.ok() || stored->size() != descriptor.size) return std::nullopt;
+  return *std::move(stored);
+}
+
+StatusOr<registry::Resolved> Puller::GetManifest(const Context& context, registry::Client& source,
+                                                 const Descriptor& descriptor) const {
+  std::optional<std::string> stored = FindStored(descriptor, kMaxManifestBytes);
+  if (!stored.has_value()) return source.FetchManifest(context, descriptor);
+  ASSIGN_OR_RETURN(ManifestDocument document, ParseManifest(*stored, descriptor.media_type));
+  return registry::Resolved{descriptor, *std::move(stored), std::move(document), {}};
+}
+
 StatusOr<Puller::Target> Puller::FindTarget(const Context& context, registry::Client& source,
                                             const registry::Resolved& resolved) const {
   const Platform host = HostPlatform();
@@ -77,15 +93,19 @@ StatusOr<Puller::Target> Puller::FindTarget(const Context& context, registry::Cl
     if (depth == kMaxIndexDepth) return absl::DataLossError("image indexes are nested too deep");
     ASSIGN_OR_RETURN(const Descriptor* chosen, ChoosePlatform(*index, host));
     from_index = true;
-    ASSIGN_OR_RETURN(at, source.FetchManifest(context, Descriptor(*chosen)));
+    ASSIGN_OR_RETURN(at, GetManifest(context, source, Descriptor(*chosen)));
   }
   Manifest manifest = std::get<Manifest>(std::move(at.document));
   // Before any byte of a layer is fetched: what cannot be unpacked fails now.
   for (const Descriptor& layer : manifest.layers) {
     RETURN_IF_ERROR(LayerCompression(layer.media_type).status());
   }
-  ASSIGN_OR_RETURN(std::string config_json,
-                   source.FetchSmallBlob(context, manifest.config, kMaxConfigBytes));
+  std::string config_json;
+  if (auto stored = FindStored(manifest.config, kMaxConfigBytes); stored.has_value()) {
+    config_json = *std::move(stored);
+  } else {
+    ASSIGN_OR_RETURN(config_json, source.FetchSmallBlob(context, manifest.config, kMaxConfigBytes));
+  }
   ASSIGN_OR_RETURN(ParsedConfig config, ParseImageConfig(config_json, manifest));
   if (!from_index) RETURN_IF_ERROR(CheckPlatform(config.config, host));
   return Target{at.descriptor, std::move(manifest), std::move(at.body), std::move(config_json),

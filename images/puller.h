@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,10 @@ class Puller {
   };
   using Hold = std::shared_ptr<LayerHold>;
 
+  // The blob of `descriptor` as the content store has it; empty if it must be fetched.
+  std::optional<std::string> FindStored(const Descriptor& descriptor, size_t cap) const;
+  StatusOr<registry::Resolved> GetManifest(const Context& context, registry::Client& source,
+                                           const Descriptor& descriptor) const;
   StatusOr<Target> FindTarget(const Context& context, registry::Client& source,
                               const registry::Resolved& resolved) const;
   StatusOr<std::vector<Hold>> GetLayers(const Context& context,
