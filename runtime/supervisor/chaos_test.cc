@@ -136,8 +136,9 @@ class Chaos {
       int pid = atoi(entry.path().filename().c_str());
       if (pid <= 0) continue;
       for (int at = pid, depth = 0; at > 1 && depth < 5; ++depth) {
-        std::ifstream stat(absl::StrCat("/proc/", at, "/stat"));
-        std::string text((std::istreambuf_iterator<char>(stat)), std::istreambuf_iterator<char>());
+        // Nothing of a process that has ended meanwhile.
+        const std::string text =
+            ReadFile(absl::StrCat("/proc/", at, "/stat"), 4096).value_or(std::string());
         size_t open = text.find('(');
         size_t close = text.rfind(')');
         if (close == std::string::npos) break;
