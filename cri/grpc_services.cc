@@ -95,13 +95,14 @@ class RuntimeService final : public v1::RuntimeService::CallbackService {
   }
   BERTH_SERVE(Status, Inline, node, Status)
   BERTH_SERVE(RuntimeConfig, Inline, node, RuntimeConfig)
-  BERTH_SERVE(UpdateRuntimeConfig, Inline, node, UpdateRuntimeConfig)
+  BERTH_SERVE(UpdateRuntimeConfig, Work, node, UpdateRuntimeConfig)
 
   BERTH_SERVE(RunPodSandbox, Work, pods, Run)
   BERTH_SERVE(StopPodSandbox, Slow, pods, Stop)
   BERTH_SERVE(RemovePodSandbox, Work, pods, Remove)
   BERTH_SERVE(PodSandboxStatus, Inline, pods, GetStatus)
   BERTH_SERVE(ListPodSandbox, Inline, pods, List)
+  BERTH_SERVE(UpdatePodSandboxResources, Work, pods, Update)
   BERTH_SERVE_LIST(StreamPodSandboxes, Inline, pods, Stream)
 
   BERTH_SERVE(CreateContainer, Work, containers, Create)
@@ -128,7 +129,6 @@ class RuntimeService final : public v1::RuntimeService::CallbackService {
   BERTH_REFUSE(RestorePod)
   BERTH_REFUSE(ListMetricDescriptors)
   BERTH_REFUSE(ListPodSandboxMetrics)
-  BERTH_REFUSE(UpdatePodSandboxResources)
   BERTH_REFUSE_STREAM(StreamContainerStats, StreamContainerStatsRequest,
                       StreamContainerStatsResponse)
   BERTH_REFUSE_STREAM(StreamPodSandboxStats, StreamPodSandboxStatsRequest,

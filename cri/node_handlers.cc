@@ -3,8 +3,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
 #include "base/json.h"
-#include "base/log.h"
 
 namespace berth::cri {
 
@@ -67,10 +68,17 @@ StatusOr<v1::RuntimeConfigResponse> NodeHandlers::RuntimeConfig(const Context&,
 }
 
 StatusOr<v1::UpdateRuntimeConfigResponse> NodeHandlers::UpdateRuntimeConfig(
-    const Context&, const v1::UpdateRuntimeConfigRequest& request) {
+    const Context& context, const v1::UpdateRuntimeConfigRequest& request) {
   const std::string& cidr = request.runtime_config().network_config().pod_cidr();
-  if (!cidr.empty()) {
-    log::Info("pod range ", cidr, " announced; the built-in network keeps its configured ranges");
+  std::vector<std::string> ranges;
+  for (absl::string_view range : absl::StrSplit(cidr, ',')) {
+    range = absl::StripAsciiWhitespace(range);
+    if (!range.empty()) ranges.emplace_back(range);
+  }
+  // A node without a range says nothing.
+  if (!ranges.empty()) {
+    RETURN_IF_ERROR(Annotate(service_->SetPodRanges(context, ranges),
+                             "runtime_config.network_config.pod_cidr"));
   }
   return v1::UpdateRuntimeConfigResponse();
 }

@@ -27,10 +27,10 @@ struct NodeInfo {
   std::string config_json = "{}";
 };
 
-// Thread safe. Nothing here blocks.
+// Thread safe. UpdateRuntimeConfig blocks, the others do not.
 class NodeHandlers {
  public:
-  NodeHandlers(NodeInfo info, const sandbox::Service* service)
+  NodeHandlers(NodeInfo info, sandbox::Service* service)
       : info_(std::move(info)), service_(service) {}
 
   StatusOr<::runtime::v1::VersionResponse> Version(const Context& context,
@@ -46,7 +46,7 @@ class NodeHandlers {
   void AddHandler(const std::string& name, ::runtime::v1::StatusResponse* response) const;
 
   const NodeInfo info_;
-  const sandbox::Service* const service_;
+  sandbox::Service* const service_;
 };
 
 }  // namespace berth::cri

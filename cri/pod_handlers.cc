@@ -66,4 +66,18 @@ StatusOr<ChunkSource<v1::StreamPodSandboxesResponse>> PodHandlers::Stream(
       });
 }
 
+StatusOr<v1::UpdatePodSandboxResourcesResponse> PodHandlers::Update(
+    const Context& context, const v1::UpdatePodSandboxResourcesRequest& request) {
+  std::optional<sandbox::Resources> overhead, resources;
+  if (request.has_overhead()) {
+    ASSIGN_OR_RETURN(overhead, FromResources(request.overhead(), "overhead"));
+  }
+  if (request.has_resources()) {
+    ASSIGN_OR_RETURN(resources, FromResources(request.resources(), "resources"));
+  }
+  RETURN_IF_ERROR(
+      service_->UpdatePodResources(context, request.pod_sandbox_id(), overhead, resources));
+  return v1::UpdatePodSandboxResourcesResponse();
+}
+
 }  // namespace berth::cri

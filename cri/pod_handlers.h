@@ -27,6 +27,8 @@ class PodHandlers {
       const Context& context, const ::runtime::v1::ListPodSandboxRequest& request);
   StatusOr<ChunkSource<::runtime::v1::StreamPodSandboxesResponse>> Stream(
       const Context& context, const ::runtime::v1::StreamPodSandboxesRequest& request);
+  StatusOr<::runtime::v1::UpdatePodSandboxResourcesResponse> Update(
+      const Context& context, const ::runtime::v1::UpdatePodSandboxResourcesRequest& request);
 
  private:
   sandbox::Service* const service_;

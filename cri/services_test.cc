@@ -181,6 +181,55 @@ TEST(ServicesTest, PodQueries) {
   EXPECT_EQ(filter.labels.at("l"), "v");
 }
 
+TEST(ServicesTest, PodResourcesAreStoredByPart) {
+  TestServer server;
+  std::optional<sandbox::Resources> overhead, resources;
+  std::string of;
+  Status answer;
+  server.pods.update_pod = [&](auto&&, const std::string& id, const auto& a, const auto& b) {
+    of = id, overhead = a, resources = b;
+    return answer;
+  };
+  v1::UpdatePodSandboxResourcesRequest request;
+  v1::UpdatePodSandboxResourcesResponse response;
+  request.set_pod_sandbox_id("p");
+  request.mutable_resources()->set_cpu_shares(512);
+  EXPECT_DONE(server.Call("RuntimeService/UpdatePodSandboxResources", request, &response));
+  EXPECT_EQ(of, "p");
+  EXPECT_FALSE(overhead.has_value());
+  ASSERT_TRUE(resources.has_value());
+  EXPECT_EQ(resources->cpu_shares, 512);
+  answer = absl::NotFoundError("pod sandbox p: not found");
+  EXPECT_EQ(
+      server.Call("RuntimeService/UpdatePodSandboxResources", request, &response).error_code(),
+      StatusCode::NOT_FOUND);
+}
+
+TEST(ServicesTest, PodRangesAreListedByFamily) {
+  TestServer server;
+  std::vector<std::vector<std::string>> told;
+  Status answer;
+  server.pods.set_ranges = [&](auto&&, const std::vector<std::string>& ranges) {
+    told.push_back(ranges);
+    return answer;
+  };
+  const auto call = [&](const std::string& cidr) {
+    v1::UpdateRuntimeConfigRequest request;
+    request.mutable_runtime_config()->mutable_network_config()->set_pod_cidr(cidr);
+    v1::UpdateRuntimeConfigResponse response;
+    return server.Call("RuntimeService/UpdateRuntimeConfig", request, &response);
+  };
+  EXPECT_DONE(call("10.1.0.0/24"));
+  EXPECT_DONE(call("10.1.0.0/24, fd00::/64"));
+  EXPECT_DONE(call(""));  // a node without a range
+  EXPECT_THAT(told, testing::ElementsAre(testing::ElementsAre("10.1.0.0/24"),
+                                         testing::ElementsAre("10.1.0.0/24", "fd00::/64")));
+  answer = absl::FailedPreconditionError("3 pods are attached");
+  const grpc::Status refused = call("10.2.0.0/24");
+  EXPECT_EQ(refused.error_code(), StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(refused.error_message(), "runtime_config.network_config.pod_cidr: 3 pods are attached");
+}
+
 TEST(ServicesTest, ContainerLifecycle) {
   TestServer server;
   std::vector<std::string> calls;
@@ -426,6 +475,7 @@ TEST(ServicesTest, StreamsAnswerWithUrls) {
 // Each method of the API either is served or says that it is not.
 TEST(ServicesTest, MethodsThatAreNotBuiltSaySo) {
   const std::set<std::string> served = {"Version",
+                                        "UpdatePodSandboxResources",
                                         "GetContainerEvents",
                                         "Status",
                                         "RuntimeConfig",

@@ -50,6 +50,11 @@ class HandPods : public sandbox::Service {
                                                   const std::vector<std::string>&, int64_t)>
       exec_sync = [](auto&&...) { return sandbox::ExecSyncResult(); };
   sandbox::FakeEvents events;
+  std::function<Status(const Context&, const std::string&, const std::optional<sandbox::Resources>&,
+                       const std::optional<sandbox::Resources>&)>
+      update_pod = [](auto&&...) { return absl::OkStatus(); };
+  std::function<Status(const Context&, const std::vector<std::string>&)> set_ranges =
+      [](auto&&...) { return absl::OkStatus(); };
   sandbox::NetworkState network_state{true, "", ""};
 
   StatusOr<std::string> RunPod(const Context& context, const sandbox::PodConfig& config,
@@ -103,6 +108,14 @@ class HandPods : public sandbox::Service {
     return events.Subscribe(std::move(wake));
   }
   void EndSubscriptions() override { events.EndSubscriptions(); }
+  Status UpdatePodResources(const Context& context, const std::string& id,
+                            const std::optional<sandbox::Resources>& overhead,
+                            const std::optional<sandbox::Resources>& resources) override {
+    return update_pod(context, id, overhead, resources);
+  }
+  Status SetPodRanges(const Context& context, const std::vector<std::string>& ranges) override {
+    return set_ranges(context, ranges);
+  }
   sandbox::NetworkState GetNetworkState() const override { return network_state; }
 
  private:

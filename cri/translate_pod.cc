@@ -95,6 +95,19 @@ void ToMetadata(const sandbox::PodConfig& config, v1::PodSandboxMetadata* to) {
   to->set_attempt(config.metadata->attempt);
 }
 
+json::Value ResourcesJson(const sandbox::Resources& from) {
+  json::Object to;
+  to["cpuPeriod"] = from.cpu_period;
+  to["cpuQuota"] = from.cpu_quota;
+  to["cpuShares"] = from.cpu_shares;
+  to["memoryLimitInBytes"] = from.memory_limit_in_bytes;
+  to["memorySwapLimitInBytes"] = from.memory_swap_limit_in_bytes;
+  json::Object unified;
+  for (const auto& [key, value] : from.unified) unified[key] = value;
+  if (!unified.empty()) to["unified"] = std::move(unified);
+  return json::Value(std::move(to));
+}
+
 }  // namespace
 
 StatusOr<sandbox::PodConfig> FromPodConfig(const v1::PodSandboxConfig& from,
@@ -180,6 +193,8 @@ std::string PodInfoJson(const sandbox::PodStatus& status) {
   info["cgroupParent"] = status.config.cgroup_parent;
   info["logDirectory"] = status.config.log_directory;
   info["hostname"] = status.config.hostname;
+  if (status.config.overhead) info["overhead"] = ResourcesJson(*status.config.overhead);
+  if (status.config.resources) info["resources"] = ResourcesJson(*status.config.resources);
   return ToUtf8(json::Serialize(info));
 }
 

@@ -13,6 +13,7 @@
 #include "base/undo.h"
 #include "network/netlink/link.h"
 #include "network/pod_namespace.h"
+#include "network/ranged.h"
 #include "network/rules.h"
 #include "network/udp_flows.h"
 
@@ -41,7 +42,10 @@ Status DeleteLinkByName(const std::string& name) {
 }  // namespace
 
 StatusOr<std::unique_ptr<Network>> CreateBuiltin(const BuiltinOptions& options) {
-  return Builtin::Create(options);
+  return Ranged::Create(options, Builtin::Create, [](const BuiltinOptions& wanted) -> Status {
+    ASSIGN_OR_RETURN(const Config config, Config::Parse(wanted));
+    return CheckOverlap(config);
+  });
 }
 
 StatusOr<std::unique_ptr<Network>> Builtin::Create(const BuiltinOptions& options) {
@@ -329,6 +333,10 @@ Status Builtin::RemoveForeignLinks() {
     }
   }
   return netlink::DeleteLinks(socket, foreign);
+}
+
+Status Builtin::SetRanges(const std::vector<std::string>&) {
+  return absl::FailedPreconditionError("the ranges of a bridge that stands cannot be changed");
 }
 
 NetworkStatus Builtin::GetStatus() const {

@@ -40,6 +40,8 @@ class Builtin final : public Network {
   Status Recover(const std::vector<Lease>& leases) override;
   StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(
       const std::vector<std::string>& pod_ids) override;
+  // Ranged does this, with another Builtin.
+  Status SetRanges(const std::vector<std::string>& ranges) override;
   NetworkStatus GetStatus() const override;
   Status TearDown() override;
 

@@ -13,6 +13,7 @@
 #include "network/ip.h"
 #include "network/ipam.h"
 #include "network/network.h"
+#include "network/ranged.h"
 
 namespace berth::network {
 namespace {
@@ -83,6 +84,16 @@ class Fake final : public Network {
           .name = "eth0", .rx_bytes = 100, .rx_packets = 1, .tx_bytes = 200, .tx_packets = 2};
     }
     return out;
+  }
+
+  // Its addresses are what they are; the rules are those of every network.
+  Status SetRanges(const std::vector<std::string>& ranges) override {
+    RETURN_IF_ERROR(WithRanges({}, ranges).status());
+    absl::MutexLock lock(&mutex_);
+    if (!places_.empty()) {
+      return absl::FailedPreconditionError(absl::StrCat(places_.size(), " pods are attached"));
+    }
+    return absl::OkStatus();
   }
 
   NetworkStatus GetStatus() const override {

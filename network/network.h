@@ -76,6 +76,12 @@ class Network {
   virtual StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(
       const std::vector<std::string>& pod_ids) = 0;
 
+  // From now on pods get addresses of these ranges, in CIDR notation: one of IPv4, or one of each
+  // family. Survives a restart; the ranges in force again are OK. InvalidArgument naming what is
+  // wrong, Unimplemented without an IPv4 range, FailedPrecondition while pods are attached, if the
+  // configuration fixes the ranges, or if one overlaps a route of the host.
+  virtual Status SetRanges(const std::vector<std::string>& ranges) = 0;
+
   // Never blocks: last known state.
   virtual NetworkStatus GetStatus() const = 0;
 
@@ -95,6 +101,10 @@ struct BuiltinOptions {
   uint32_t mtu = 0;                          // 0: that of the default route's interface, else 1500
   // Host ports answer on 127.0.0.1 too (route_localnet on the bridge only).
   bool loopback_host_ports = true;
+  bool fixed_ranges = false;  // SetRanges is refused
+  // Where SetRanges leaves its ranges for the next start, which prefers them to subnet_v4 and
+  // subnet_v6 unless those are fixed. Empty: nowhere.
+  std::string memory_dir;
 };
 // Makes the bridge and the nft table in the current network namespace, idempotently.
 // InvalidArgument naming the option; FailedPrecondition if a range overlaps a route of the host.

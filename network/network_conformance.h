@@ -175,6 +175,23 @@ TEST_P(NetworkConformance, TearDownWaitsForPods) {
   EXPECT_FALSE(network_->GetStatus().reason.empty());
 }
 
+TEST_P(NetworkConformance, RangesChangeWhileNoPodIsAttached) {
+  using absl::StatusCode;
+  EXPECT_THAT(network_->SetRanges({}), StatusIs(StatusCode::kUnimplemented, testing::_));
+  EXPECT_THAT(network_->SetRanges({"fd00::/64"}), StatusIs(StatusCode::kUnimplemented, testing::_));
+  EXPECT_THAT(network_->SetRanges({"198.51.100.0/33"}),
+              StatusIs(StatusCode::kInvalidArgument, testing::HasSubstr("198.51.100.0/33")));
+  EXPECT_THAT(network_->SetRanges({"198.51.100.0/24", "203.0.113.0/24"}),
+              StatusIs(StatusCode::kInvalidArgument, testing::HasSubstr("same family")));
+  ASSERT_OK(network_->Attach(context_, Request(1)));
+  EXPECT_THAT(network_->SetRanges({"198.51.100.0/24"}),
+              StatusIs(StatusCode::kFailedPrecondition, testing::HasSubstr("1 pods")));
+  ASSERT_OK(network_->Detach(context_, PodId(1)));
+  EXPECT_OK(network_->SetRanges({"198.51.100.0/24"}));
+  EXPECT_TRUE(network_->GetStatus().ready);
+  EXPECT_OK(network_->Attach(context_, Request(2)));
+}
+
 TEST_P(NetworkConformance, RecoveredLeasesKeepAddressAndPorts) {
   ASSERT_OK_AND_ASSIGN(Lease kept,
                        network_->Attach(context_, Request(1, {{Protocol::kTcp, 80, 8080, ""}})));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// UpdateContainerResources and ReopenContainerLog.
+// UpdateContainerResources, UpdatePodSandboxResources and ReopenContainerLog.
 #include "sandbox/manager_impl.h"
 #include "sandbox/spec_builder.h"
 
@@ -45,6 +45,23 @@ Status ManagerImpl::UpdateResources(const Context& context, const std::string& i
     Merge(resources, &r.resources);
     Merge(resources, &r.config.resources);
   });
+}
+
+Status ManagerImpl::UpdatePodResources(const Context& context, const std::string& id,
+                                       const std::optional<Resources>& overhead,
+                                       const std::optional<Resources>& resources) {
+  ASSIGN_OR_RETURN(Store::Pod found, store_->FindPod(id));
+  auto live = live_pods_.Get(found->id);
+  absl::WriterMutexLock lock(&live->operation);
+  Store::Pod pod = store_->GetPod(found->id);
+  if (pod == nullptr || pod->phase != Phase::kLive) {
+    return absl::NotFoundError(absl::StrCat("pod sandbox \"", found->id, "\": not found"));
+  }
+  RETURN_IF_ERROR(context.Check());
+  PodRecord changed = *pod;
+  if (overhead.has_value()) changed.config.overhead = overhead;
+  if (resources.has_value()) changed.config.resources = resources;
+  return store_->Put(changed);
 }
 
 Status ManagerImpl::ReopenLog(const Context& context, const std::string& id) {

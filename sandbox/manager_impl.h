@@ -39,6 +39,9 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
                                const std::string& handler) override;
   Status StopPod(const Context& context, const std::string& id) override;
   Status RemovePod(const Context& context, const std::string& id) override;
+  Status UpdatePodResources(const Context& context, const std::string& id,
+                            const std::optional<Resources>& overhead,
+                            const std::optional<Resources>& resources) override;
   StatusOr<PodStatus> GetPod(const std::string& id) const override;
   std::vector<PodStatus> ListPods(const PodFilter& filter) const override;
 
@@ -59,6 +62,10 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
     return events_->Subscribe(std::move(wake), absl::Now());
   }
   void EndSubscriptions() override { events_->End(); }
+  Status SetPodRanges(const Context& context, const std::vector<std::string>& ranges) override {
+    RETURN_IF_ERROR(context.Check());
+    return network_->SetRanges(ranges);
+  }
   NetworkState GetNetworkState() const override {
     network::NetworkStatus status = network_->GetStatus();
     return {status.ready, std::move(status.reason), std::move(status.message)};

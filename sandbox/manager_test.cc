@@ -63,6 +63,33 @@ TEST_F(ManagerTest, LifeOfAPod) {
   ExpectNothingLeft();
 }
 
+TEST_F(ManagerTest, PodResourcesAreKeptAcrossARestart) {
+  const std::string pod = MustRun();
+  Resources sums, overhead;
+  sums.cpu_quota = 50'000;
+  sums.memory_limit_in_bytes = 64 << 20;
+  overhead.cpu_shares = 10;
+  EXPECT_OK(manager_->UpdatePodResources(Context(), pod, overhead, sums));
+  sums.cpu_quota = 70'000;
+  EXPECT_OK(manager_->UpdatePodResources(Context(), pod, std::nullopt, sums));
+  for (int i = 0; i < 2; ++i, Restart()) {
+    const auto status = manager_->GetPod(pod);
+    ASSERT_OK(status);
+    EXPECT_EQ(status->config.resources.value().cpu_quota, 70'000);
+    EXPECT_EQ(status->config.resources.value().memory_limit_in_bytes, 64 << 20);
+    EXPECT_EQ(status->config.overhead.value().cpu_shares, 10);
+  }
+  EXPECT_THAT(manager_->UpdatePodResources(Context(), "none", overhead, sums),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
+  EXPECT_THAT(manager_->UpdatePodResources(Context(), "", overhead, sums),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("empty")));
+}
+
+TEST_F(ManagerTest, PodRangesAreTheNetworks) {
+  EXPECT_OK(manager_->SetPodRanges(Context(), {"10.1.0.0/24"}));
+  EXPECT_THAT(network_.Ranges(), testing::ElementsAre("10.1.0.0/24"));
+}
+
 TEST_F(ManagerTest, AnEmptyIdMatchesNothing) {
   std::string pod = MustRun();
   std::string id = MustStart(pod);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,11 @@ class Service : public EventSource {
   virtual Status StopPod(const Context& context, const std::string& id) = 0;
   // [blocks] Idempotent.
   virtual Status RemovePod(const Context& context, const std::string& id) = 0;
+  // [blocks] The sums of a resized pod, for whoever asks; kubelet has set the pod's cgroup and it
+  // is not touched here. What is not given stays. NotFound for an unknown pod.
+  virtual Status UpdatePodResources(const Context& context, const std::string& id,
+                                    const std::optional<Resources>& overhead,
+                                    const std::optional<Resources>& resources) = 0;
   virtual StatusOr<PodStatus> GetPod(const std::string& id) const = 0;
   virtual std::vector<PodStatus> ListPods(const PodFilter& filter) const = 0;
 
@@ -73,6 +79,8 @@ class Service : public EventSource {
                                             int64_t timeout_s) = 0;
 
   virtual NetworkState GetNetworkState() const = 0;
+  // [blocks] The ranges of which pods get addresses, see network::Network::SetRanges.
+  virtual Status SetPodRanges(const Context& context, const std::vector<std::string>& ranges) = 0;
 };
 
 struct Options {

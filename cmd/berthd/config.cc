@@ -118,6 +118,7 @@ Status ReadTable(const std::string& file, const toml::table& table, std::string_
     if (!problem.empty()) {
       return ErrorAt(file, node.source(), absl::StrCat(full, ": ", problem));
     }
+    config->named.insert(full);
   }
   return absl::OkStatus();
 }

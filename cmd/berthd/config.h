@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@
 namespace berth::daemon {
 
 struct Config {
+  // Keys that the files name, such as "network.subnet_v4".
+  std::set<std::string> named;
+
   std::string instance = "berth";
 
   std::string log_level = "info";

@@ -19,7 +19,10 @@ const ConfigKey kKeys[] = {
 
     {"network", "mode", &Config::network_mode, "builtin: a bridge of berth's own.", 0, 0,
      "builtin"},
-    {"network", "subnet_v4", &Config::subnet_v4, "Addresses of pods."},
+    {"network", "subnet_v4", &Config::subnet_v4,
+     "Addresses of pods. While a file names neither subnet, the node's pod range that kubelet "
+     "tells\n"
+     "takes their place."},
     {"network", "subnet_v6", &Config::subnet_v6, "Addresses of pods; empty: no IPv6.", 0, 0, "?"},
     {"network", "mtu", &Config::mtu, "0: that of the interface of the default route.", 0, 65535},
     {"network", "loopback_host_ports", &Config::loopback_host_ports,

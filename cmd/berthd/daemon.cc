@@ -103,6 +103,9 @@ Status Parts::Open(const Options& options, const Config& config) {
   network.subnet_v6 = config.subnet_v6;
   network.mtu = static_cast<uint32_t>(config.mtu);
   network.loopback_host_ports = config.loopback_host_ports;
+  network.fixed_ranges =
+      config.named.contains("network.subnet_v4") || config.named.contains("network.subnet_v6");
+  network.memory_dir = options.root;
   ASSIGN_OR_RETURN(network_, network::CreateBuiltin(network));
 
   images::Options images;

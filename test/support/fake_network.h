@@ -57,12 +57,22 @@ class FakeNetwork : public network::Network {
     }
     return out;
   }
+  std::vector<std::string> Ranges() {
+    absl::MutexLock lock(&mutex_);
+    return ranges_;
+  }
+  Status SetRanges(const std::vector<std::string>& ranges) override {
+    absl::MutexLock lock(&mutex_);
+    ranges_ = ranges;
+    return absl::OkStatus();
+  }
   network::NetworkStatus GetStatus() const override { return {true, "", ""}; }
   Status TearDown() override { return absl::OkStatus(); }
 
  private:
   absl::Mutex mutex_;
   int next_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::string> ranges_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, network::Lease> leases_ ABSL_GUARDED_BY(mutex_);
 };
 
