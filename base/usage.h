@@ -21,8 +21,8 @@ struct PressureLine {
   uint64_t total_ns = 0;
 };
 struct Pressure {
-  PressureLine some;
-  PressureLine full;
+  PressureLine some = {};
+  PressureLine full = {};
 };
 
 struct CpuUsage {
@@ -33,7 +33,7 @@ struct CpuUsage {
   uint64_t periods = 0;
   uint64_t throttled_periods = 0;
   uint64_t throttled_ns = 0;
-  std::optional<Pressure> pressure;
+  std::optional<Pressure> pressure = {};
 };
 
 struct MemoryUsage {
@@ -45,12 +45,12 @@ struct MemoryUsage {
   uint64_t page_faults = 0;
   uint64_t major_page_faults = 0;
   uint64_t swap = 0;
-  std::optional<uint64_t> limit;       // not set: none of its own
-  std::optional<uint64_t> swap_limit;  // of swap alone; not set: none, or swap is not accounted
-  std::optional<Pressure> pressure;
+  std::optional<uint64_t> limit = {};       // not set: none of its own
+  std::optional<uint64_t> swap_limit = {};  // of swap alone; not set: none, or swap is not accounted
+  std::optional<Pressure> pressure = {};
   // The rest is read with UsageDetail::kAll only.
   uint64_t kernel = 0;
-  std::optional<uint64_t> max_usage;
+  std::optional<uint64_t> max_usage = {};
   uint64_t limit_hits = 0;
   uint64_t oom_kills = 0;
   uint64_t reservation = 0;  // protected (v2) or aimed at (v1); 0: nothing
@@ -66,9 +66,9 @@ struct BlockIoUsage {
 };
 
 struct HugepageUsage {
-  std::string page_size;  // "2MB"
+  std::string page_size = {};  // "2MB"
   uint64_t usage = 0;
-  std::optional<uint64_t> max_usage;
+  std::optional<uint64_t> max_usage = {};
 };
 
 // How much is read: each level costs more files.
@@ -77,14 +77,14 @@ enum class UsageDetail { kCpuTime, kStats, kAll };
 struct CgroupUsage {
   int64_t time_ns = 0;    // of the reading, since the epoch
   int64_t steady_ns = 0;  // the same on a clock that nobody sets
-  std::optional<CpuUsage> cpu;
-  std::optional<MemoryUsage> memory;
-  std::optional<Pressure> io_pressure;
+  std::optional<CpuUsage> cpu = {};
+  std::optional<MemoryUsage> memory = {};
+  std::optional<Pressure> io_pressure = {};
   uint64_t tasks = 0;  // processes and threads
   // kAll only.
-  std::optional<uint64_t> max_tasks;  // not set: no limit
-  std::vector<BlockIoUsage> block_io;
-  std::vector<HugepageUsage> hugepages;
+  std::optional<uint64_t> max_tasks = {};  // not set: no limit
+  std::vector<BlockIoUsage> block_io = {};
+  std::vector<HugepageUsage> hugepages = {};
 };
 
 struct ProcessUsage {
@@ -92,11 +92,11 @@ struct ProcessUsage {
   uint64_t open_files = 0;
   uint64_t sockets = 0;  // among them
   // "max_open_files" and the like, of the first process; UINT64_MAX: unlimited.
-  std::vector<std::pair<std::string, uint64_t>> soft_limits;
+  std::vector<std::pair<std::string, uint64_t>> soft_limits = {};
 };
 
 struct InterfaceUsage {
-  std::string name;
+  std::string name = {};
   uint64_t rx_bytes = 0;
   uint64_t rx_packets = 0;
   uint64_t rx_errors = 0;

@@ -8,7 +8,9 @@
 #include "cri/event_stream.h"
 #include "cri/image_handlers.h"
 #include "cri/pod_handlers.h"
+#include "cri/stats_handlers.h"
 #include "cri/stream_call.h"
+#include "cri/streaming_handlers.h"
 
 namespace berth::cri {
 namespace {
@@ -30,13 +32,6 @@ class RefusedUnary final : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 };
 
-template <typename Response>
-class RefusedStream final : public grpc::ServerWriteReactor<Response> {
- public:
-  explicit RefusedStream(const char* method) { this->Finish(NotBuilt(method)); }
-  void OnDone() override { delete this; }
-};
-
 std::vector<std::string> HandlerNames(const NodeInfo& info) {
   std::vector<std::string> names = info.handler_aliases;
   names.push_back(info.default_handler);
@@ -50,6 +45,7 @@ struct Shared {
   ContainerHandlers containers;
   ImageHandlers images;
   StreamingHandlers streaming;
+  StatsHandlers stats;
   sandbox::EventSource* events;
   Quotas quotas;
   Gate* gate;
@@ -78,10 +74,6 @@ struct Shared {
 #define BERTH_REFUSE(method)                                                           \
   Reactor* method(Call*, const v1::method##Request*, v1::method##Response*) override { \
     return new RefusedUnary(#method);                                                  \
-  }
-#define BERTH_REFUSE_STREAM(method, request_type, response_type)                                 \
-  grpc::ServerWriteReactor<v1::response_type>* method(Call*, const v1::request_type*) override { \
-    return new RefusedStream<v1::response_type>(#method);                                        \
   }
 
 class RuntimeService final : public v1::RuntimeService::CallbackService {
@@ -120,21 +112,19 @@ class RuntimeService final : public v1::RuntimeService::CallbackService {
   BERTH_SERVE(Attach, Inline, streaming, Attach)
   BERTH_SERVE(PortForward, Inline, streaming, PortForward)
 
-  BERTH_REFUSE(ContainerStats)
-  BERTH_REFUSE(ListContainerStats)
-  BERTH_REFUSE(PodSandboxStats)
-  BERTH_REFUSE(ListPodSandboxStats)
+  BERTH_SERVE(ContainerStats, Work, stats, GetContainer)
+  BERTH_SERVE(ListContainerStats, Work, stats, ListContainers)
+  BERTH_SERVE_LIST(StreamContainerStats, Work, stats, StreamContainers)
+  BERTH_SERVE(PodSandboxStats, Work, stats, GetPod)
+  BERTH_SERVE(ListPodSandboxStats, Work, stats, ListPods)
+  BERTH_SERVE_LIST(StreamPodSandboxStats, Work, stats, StreamPods)
+  BERTH_SERVE(ListMetricDescriptors, Inline, stats, Descriptors)
+  BERTH_SERVE(ListPodSandboxMetrics, Work, stats, ListMetrics)
+  BERTH_SERVE_LIST(StreamPodSandboxMetrics, Work, stats, StreamMetrics)
+
   BERTH_REFUSE(CheckpointContainer)
   BERTH_REFUSE(CheckpointPod)
   BERTH_REFUSE(RestorePod)
-  BERTH_REFUSE(ListMetricDescriptors)
-  BERTH_REFUSE(ListPodSandboxMetrics)
-  BERTH_REFUSE_STREAM(StreamContainerStats, StreamContainerStatsRequest,
-                      StreamContainerStatsResponse)
-  BERTH_REFUSE_STREAM(StreamPodSandboxStats, StreamPodSandboxStatsRequest,
-                      StreamPodSandboxStatsResponse)
-  BERTH_REFUSE_STREAM(StreamPodSandboxMetrics, StreamPodSandboxMetricsRequest,
-                      StreamPodSandboxMetricsResponse)
 
   grpc::ServerWriteReactor<v1::ContainerEventResponse>* GetContainerEvents(
       Call* call, const v1::GetEventsRequest* request) override {
@@ -166,7 +156,6 @@ class ImageService final : public v1::ImageService::CallbackService {
 #undef BERTH_SERVE
 #undef BERTH_SERVE_LIST
 #undef BERTH_REFUSE
-#undef BERTH_REFUSE_STREAM
 
 class AdminHandlers {
  public:
@@ -206,14 +195,15 @@ class AdminService final : public ::berth::v1::Admin::CallbackService {
 
 class GrpcServices::Impl {
  public:
-  Impl(const NodeInfo& info, sandbox::Service* pods, images::ImageService* images,
-       const StreamingHandlers& streaming, const Quotas& quotas, Gate* gate)
-      : shared{NodeHandlers(info, pods),
-               PodHandlers(pods),
-               ContainerHandlers(pods),
-               ImageHandlers(images, HandlerNames(info)),
-               streaming,
-               pods,
+  Impl(const NodeInfo& info, const Backends& backends, streaming::Server* streaming,
+       const Quotas& quotas, Gate* gate)
+      : shared{NodeHandlers(info, backends.pods),
+               PodHandlers(backends.pods),
+               ContainerHandlers(backends.pods),
+               ImageHandlers(backends.images, HandlerNames(info)),
+               StreamingHandlers(backends.streams, streaming),
+               StatsHandlers(backends.statistics),
+               backends.pods,
                quotas,
                gate,
                info.version},
@@ -227,10 +217,9 @@ class GrpcServices::Impl {
   AdminService admin;
 };
 
-GrpcServices::GrpcServices(const NodeInfo& info, sandbox::Service* pods,
-                           images::ImageService* images, const StreamingHandlers& streaming,
-                           const Quotas& quotas, Gate* gate)
-    : impl_(std::make_unique<Impl>(info, pods, images, streaming, quotas, gate)) {}
+GrpcServices::GrpcServices(const NodeInfo& info, const Backends& backends,
+                           streaming::Server* streaming, const Quotas& quotas, Gate* gate)
+    : impl_(std::make_unique<Impl>(info, backends, streaming, quotas, gate)) {}
 
 GrpcServices::~GrpcServices() = default;
 

@@ -8,7 +8,8 @@
 #include "base/executor.h"
 #include "cri/gate.h"
 #include "cri/node_handlers.h"
-#include "cri/streaming_handlers.h"
+#include "cri/server.h"
+#include "cri/streaming/server.h"
 #include "images/images.h"
 #include "sandbox/sandbox.h"
 
@@ -30,8 +31,8 @@ struct Quotas {
 // versions is held back by `gate`. Thread safe.
 class GrpcServices {
  public:
-  GrpcServices(const NodeInfo& info, sandbox::Service* pods, images::ImageService* images,
-               const StreamingHandlers& streaming, const Quotas& quotas, Gate* gate);
+  GrpcServices(const NodeInfo& info, const Backends& backends, streaming::Server* streaming,
+               const Quotas& quotas, Gate* gate);
   ~GrpcServices();
 
   // Owned by this object.

@@ -18,16 +18,15 @@ constexpr int kMaxReceive = 80 << 20;
 
 class GrpcServer final : public Server {
  public:
-  // `streaming` may be null, and then `streams` is not used.
-  GrpcServer(const ServerOptions& options, sandbox::Service* pods, images::ImageService* images,
-             sandbox::Streams* streams, std::unique_ptr<streaming::Server> streaming)
+  GrpcServer(const ServerOptions& options, const Backends& backends,
+             std::unique_ptr<streaming::Server> streaming)
       : work_({"work", options.limits.work_threads, options.limits.max_queued}),
         slow_({"slow", options.limits.slow_threads, options.limits.max_queued}),
         pulls_({"pull", options.limits.pull_threads, options.limits.max_queued}),
         events_({"events", 1, options.limits.max_queued}),
         streaming_(std::move(streaming)),
-        pods_(pods),
-        services_(options.node, pods, images, StreamingHandlers(streams, streaming_.get()),
+        pods_(backends.pods),
+        services_(options.node, backends, streaming_.get(),
                   Quotas{&work_, &slow_, &pulls_, &events_}, &gate_),
         gid_(options.socket_gid) {}
   ~GrpcServer() override { Shutdown(absl::ZeroDuration()); }
@@ -93,16 +92,12 @@ void GrpcServer::Shutdown(absl::Duration grace) {
 }  // namespace
 
 StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, UniqueFd listener,
-                                                sandbox::Service* pods,
-                                                images::ImageService* images,
-                                                sandbox::Streams* streams) {
+                                                const Backends& backends) {
   ServerOptions used = options;
-  std::unique_ptr<streaming::Server> streaming;
-  if (streams != nullptr) {
-    ASSIGN_OR_RETURN(streaming, streaming::Server::Start(options.streaming, streams));
-    used.node.streaming_address = streaming->address();
-  }
-  auto server = std::make_unique<GrpcServer>(used, pods, images, streams, std::move(streaming));
+  ASSIGN_OR_RETURN(std::unique_ptr<streaming::Server> streaming,
+                   streaming::Server::Start(options.streaming, backends.streams));
+  used.node.streaming_address = streaming->address();
+  auto server = std::make_unique<GrpcServer>(used, backends, std::move(streaming));
   RETURN_IF_ERROR(server->Begin(std::move(listener)));
   return server;
 }

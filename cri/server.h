@@ -19,6 +19,7 @@ class ImageService;
 }
 namespace berth::sandbox {
 class Service;
+class Statistics;
 class Streams;
 }  // namespace berth::sandbox
 
@@ -39,16 +40,21 @@ struct ServerOptions {
   gid_t socket_gid = 0;
 };
 
+// What the server serves; all outlive it.
+struct Backends {
+  sandbox::Service* pods = nullptr;
+  images::ImageService* images = nullptr;
+  sandbox::Streams* streams = nullptr;
+  sandbox::Statistics* statistics = nullptr;
+};
+
 // Thread safe.
 class Server {
  public:
   // Serves what connects to `listener` from now on. Version answers at once, everything else
-  // waits, until its deadline, for SetReady. The services outlive the server. Without `streams`
-  // Exec, Attach and PortForward are Unimplemented and no port is opened.
+  // waits, until its deadline, for SetReady. Unavailable if the streaming port is taken.
   static StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options, UniqueFd listener,
-                                                 sandbox::Service* pods,
-                                                 images::ImageService* images,
-                                                 sandbox::Streams* streams);
+                                                 const Backends& backends);
   virtual ~Server() = default;
 
   // Recovery has finished.

@@ -504,7 +504,16 @@ TEST(ServicesTest, MethodsThatAreNotBuiltSaySo) {
                                         "ImageFsInfo",
                                         "StreamPodSandboxes",
                                         "StreamContainers",
-                                        "StreamImages"};
+                                        "StreamImages",
+                                        "ContainerStats",
+                                        "ListContainerStats",
+                                        "StreamContainerStats",
+                                        "PodSandboxStats",
+                                        "ListPodSandboxStats",
+                                        "StreamPodSandboxStats",
+                                        "ListMetricDescriptors",
+                                        "ListPodSandboxMetrics",
+                                        "StreamPodSandboxMetrics"};
   TestServer server;
   server.pods.EndSubscriptions();  // or that stream would go on for ever
   int methods = 0;

@@ -24,13 +24,7 @@ StatusOr<sandbox::StreamSelection> FromSelection(const Proto& request) {
 
 }  // namespace
 
-Status StreamingHandlers::CheckServed() const {
-  if (server_ != nullptr) return absl::OkStatus();
-  return absl::UnimplementedError("Exec, Attach and PortForward: no streaming server");
-}
-
 StatusOr<v1::ExecResponse> StreamingHandlers::Exec(const Context&, const v1::ExecRequest& request) {
-  RETURN_IF_ERROR(CheckServed());
   if (request.container_id().empty()) return Invalid("", "container_id", "must not be empty");
   if (request.cmd().empty() || request.cmd(0).empty()) {
     return Invalid("", "cmd", "must not be empty");
@@ -46,7 +40,6 @@ StatusOr<v1::ExecResponse> StreamingHandlers::Exec(const Context&, const v1::Exe
 
 StatusOr<v1::AttachResponse> StreamingHandlers::Attach(const Context&,
                                                        const v1::AttachRequest& request) {
-  RETURN_IF_ERROR(CheckServed());
   if (request.container_id().empty()) return Invalid("", "container_id", "must not be empty");
   streaming::AttachRequest attach;
   ASSIGN_OR_RETURN(attach.selection, FromSelection(request));
@@ -58,7 +51,6 @@ StatusOr<v1::AttachResponse> StreamingHandlers::Attach(const Context&,
 
 StatusOr<v1::PortForwardResponse> StreamingHandlers::PortForward(
     const Context&, const v1::PortForwardRequest& request) {
-  RETURN_IF_ERROR(CheckServed());
   if (request.pod_sandbox_id().empty()) return Invalid("", "pod_sandbox_id", "must not be empty");
   streaming::ForwardRequest forward;
   for (int i = 0; i < request.port_size(); ++i) {

@@ -13,7 +13,6 @@ namespace berth::cri {
 // Thread safe. Nothing here blocks.
 class StreamingHandlers {
  public:
-  // Both null: Unimplemented.
   StreamingHandlers(const sandbox::Streams* streams, streaming::Server* server)
       : streams_(streams), server_(server) {}
 
@@ -25,8 +24,6 @@ class StreamingHandlers {
       const Context& context, const ::runtime::v1::PortForwardRequest& request);
 
  private:
-  Status CheckServed() const;
-
   const sandbox::Streams* const streams_;
   streaming::Server* const server_;
 };

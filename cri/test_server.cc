@@ -41,7 +41,7 @@ TestServer::TestServer(const Settings& settings) : socket_(NewSocket()) {
   options.limits = settings.limits;
   options.socket_gid = ::getgid();
   StatusOr<std::unique_ptr<Server>> server =
-      Server::Start(options, *std::move(listener), &pods, &images, &streams);
+      Server::Start(options, *std::move(listener), {&pods, &images, &streams, &statistics});
   if (!server.ok()) std::abort();
   server_ = *std::move(server);
   if (settings.ready) server_->SetReady();

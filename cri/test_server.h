@@ -18,6 +18,7 @@
 #include "images/images.h"
 #include "sandbox/fake_events.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/stats.h"
 #include "sandbox/streams.h"
 
 namespace berth::cri {
@@ -150,6 +151,41 @@ class HandStreams : public sandbox::Streams {
   }
 };
 
+// Tells what a test has put into it.
+class HandStatistics : public sandbox::Statistics {
+ public:
+  std::vector<sandbox::ContainerStats> containers;
+  std::vector<sandbox::PodStats> pods;
+  sandbox::ContainerFilter container_filter;  // the last that was asked for
+  sandbox::PodFilter pod_filter;
+  UsageDetail detail = UsageDetail::kCpuTime;
+
+  StatusOr<sandbox::ContainerStats> GetContainerStats(const std::string& id) override {
+    for (const sandbox::ContainerStats& stats : containers) {
+      if (stats.container.id == id) return stats;
+    }
+    return absl::NotFoundError(absl::StrCat("container \"", id, "\": not found"));
+  }
+  StatusOr<sandbox::PodStats> GetPodStats(const std::string& id) override {
+    for (const sandbox::PodStats& stats : pods) {
+      if (stats.pod.id == id) return stats;
+    }
+    return absl::NotFoundError(absl::StrCat("pod sandbox \"", id, "\": not found"));
+  }
+  std::vector<sandbox::ContainerStats> ListContainerStats(
+      const sandbox::ContainerFilter& filter) override {
+    container_filter = filter;
+    return containers;
+  }
+  std::vector<sandbox::PodStats> ListPodStats(const sandbox::PodFilter& filter,
+                                              UsageDetail wanted) override {
+    pod_filter = filter;
+    detail = wanted;
+    return pods;
+  }
+  std::string filesystem() const override { return "/"; }
+};
+
 class HandImages : public images::ImageService {
  public:
   std::function<StatusOr<std::string>(const Context&, const images::PullRequest&)> pull =
@@ -257,6 +293,7 @@ class TestServer {
   HandPods pods;
   HandImages images;
   HandStreams streams;
+  HandStatistics statistics;
 
  private:
   const std::string socket_;

@@ -10,6 +10,7 @@
 #include "runtime/log_file.h"
 #include "runtime/mount/rootfs.h"
 #include "runtime/plan/container_plan.h"
+#include "runtime/process_usage.h"
 #include "runtime/runtime_impl.h"
 
 namespace berth::runtime {
@@ -209,6 +210,24 @@ Status RuntimeImpl::UpdateResources(const std::string& container_id,
   RETURN_IF_ERROR(spec::ValidateResources(resources));
   ASSIGN_OR_RETURN(Cgroup cgroup, CgroupOf(entry->setup()));
   return Annotate(cgroup.Update(resources), "linux.resources");
+}
+
+StatusOr<CgroupUsage> RuntimeImpl::ReadUsage(const std::string& container_id, UsageDetail detail) {
+  ASSIGN_OR_RETURN(Entry entry, Find(container_id));
+  ASSIGN_OR_RETURN(Cgroup cgroup, CgroupOf(entry->setup()));
+  return cgroup.ReadUsage(detail);
+}
+
+StatusOr<CgroupUsage> RuntimeImpl::ReadPodUsage(const std::string& cgroup_parent,
+                                                UsageDetail detail) {
+  return cgroups_->ReadParentUsage(cgroup_parent, detail);
+}
+
+StatusOr<ProcessUsage> RuntimeImpl::ReadProcesses(const std::string& container_id) {
+  ASSIGN_OR_RETURN(Entry entry, Find(container_id));
+  ASSIGN_OR_RETURN(Cgroup cgroup, CgroupOf(entry->setup()));
+  ASSIGN_OR_RETURN(const std::vector<pid_t> pids, cgroup.Pids());
+  return ReadProcessUsage(pids);
 }
 
 StatusOr<Attachment> RuntimeImpl::Attach(const std::string& container_id) {

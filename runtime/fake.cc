@@ -309,6 +309,34 @@ Status FakeRuntime::UpdateResources(const std::string& container_id,
   return absl::OkStatus();
 }
 
+StatusOr<CgroupUsage> FakeRuntime::ReadUsage(const std::string& container_id, UsageDetail) {
+  RETURN_IF_ERROR(Enter("ReadUsage", container_id));
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Find(container_id).status());
+  auto it = usage_.find(container_id);
+  if (it == usage_.end()) return absl::NotFoundError("no cgroup");
+  return it->second;
+}
+
+StatusOr<CgroupUsage> FakeRuntime::ReadPodUsage(const std::string& cgroup_parent, UsageDetail) {
+  RETURN_IF_ERROR(Enter("ReadPodUsage", cgroup_parent));
+  absl::MutexLock lock(&mutex_);
+  auto it = usage_.find(cgroup_parent);
+  if (it == usage_.end()) return absl::NotFoundError("no cgroup");
+  return it->second;
+}
+
+StatusOr<ProcessUsage> FakeRuntime::ReadProcesses(const std::string& container_id) {
+  RETURN_IF_ERROR(Enter("ReadProcesses", container_id));
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Find(container_id).status());
+  ProcessUsage usage;
+  usage.processes = 1;
+  usage.open_files = 3;
+  usage.soft_limits = {{"max_open_files", 1024}};
+  return usage;
+}
+
 StatusOr<Attachment> FakeRuntime::Attach(const std::string& container_id) {
   RETURN_IF_ERROR(Enter("Attach", container_id));
   absl::MutexLock lock(&mutex_);

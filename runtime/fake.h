@@ -57,6 +57,8 @@ class FakeRuntime : public Runtime {
   // The monitor's end of a container's attachment: packets written to it are its output. Not set if
   // nobody attached; moved out.
   UniqueFd TakeAttached(const std::string& container_id);
+  // What containers, or a pod's cgroup, have used from now on; those without are NotFound.
+  void SetUsage(const std::string& id_or_parent, CgroupUsage usage);
   // The read end of the input of a container that has one (open_stdin), moved out once.
   UniqueFd TakeInput(const std::string& container_id);
   // All events so far have been delivered.
@@ -87,6 +89,9 @@ class FakeRuntime : public Runtime {
   Status DeleteLeftover(const std::string& container_id, const std::string& cgroup_parent) override;
   Status UpdateResources(const std::string& container_id,
                          const spec::Resources& resources) override;
+  StatusOr<CgroupUsage> ReadUsage(const std::string& container_id, UsageDetail detail) override;
+  StatusOr<CgroupUsage> ReadPodUsage(const std::string& cgroup_parent, UsageDetail detail) override;
+  StatusOr<ProcessUsage> ReadProcesses(const std::string& container_id) override;
   Status ReopenLog(const std::string& container_id) override;
   StatusOr<Attachment> Attach(const std::string& container_id) override;
   Status CloseStdin(const std::string& container_id) override;
@@ -108,6 +113,7 @@ class FakeRuntime : public Runtime {
     std::vector<int> signals = {};
     int64_t started_at_ns = 0;
   };
+  std::map<std::string, CgroupUsage> usage_ ABSL_GUARDED_BY(mutex_);
   struct Failure {
     Status error;
     int times = 0;

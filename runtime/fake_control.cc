@@ -107,6 +107,11 @@ int FakeRuntime::Calls(const std::string& method) {
   return it == calls_.end() ? 0 : it->second;
 }
 
+void FakeRuntime::SetUsage(const std::string& id_or_parent, CgroupUsage usage) {
+  absl::MutexLock lock(&mutex_);
+  usage_[id_or_parent] = std::move(usage);
+}
+
 UniqueFd FakeRuntime::TakeAttached(const std::string& container_id) {
   absl::MutexLock lock(&mutex_);
   auto it = containers_.find(container_id);

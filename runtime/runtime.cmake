@@ -8,10 +8,11 @@ berth_test(runtime_fake_test SOURCES fake_test.cc DEPS berth::runtime_fake)
 
 berth_library(runtime
   SOURCES container_entry.cc container_sources.cc containers.cc exec_process.cc execs.cc
-    exit_info.cc external_starts.cc log_file.cc netns_link.cc parked_fds.cc pod_table.cc pods.cc process_table.cc
-    resolve_process.cc runtime.cc starts.cc
+    exit_info.cc external_starts.cc log_file.cc netns_link.cc parked_fds.cc pod_table.cc pods.cc
+    process_table.cc process_usage.cc resolve_process.cc runtime.cc starts.cc
   HEADERS container_entry.h container_sources.h exec_process.h exit_info.h log_file.h
-    netns_link.h parked_fds.h pod_table.h process_table.h resolve_process.h runtime_impl.h
+    netns_link.h parked_fds.h pod_table.h process_table.h process_usage.h
+    resolve_process.h runtime_impl.h
   DEPS berth::base berth::cgroup berth::external berth::mount berth::plan berth::security berth::spec
     berth::supervisor berth::wire)
 

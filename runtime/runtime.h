@@ -20,6 +20,7 @@
 #include "base/mount_spec.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
+#include "base/usage.h"
 #include "runtime/spec/spec.h"
 
 namespace berth::runtime {
@@ -193,6 +194,16 @@ class Runtime {
   // Switches to a new file at the container's log path, between two lines. On failure no new
   // file appears. FailedPrecondition if it is not running.
   virtual Status ReopenLog(const std::string& container_id) = 0;
+
+  // What its cgroup has used so far, after its end too, until it is deleted. NotFound before it is
+  // created. Opens files; asks no monitor.
+  virtual StatusOr<CgroupUsage> ReadUsage(const std::string& container_id, UsageDetail detail) = 0;
+  // The same of a pod's own cgroup, with all below it: what kubelet gave in PodSetup.
+  // InvalidArgument for an empty one, which holds several pods; NotFound.
+  virtual StatusOr<CgroupUsage> ReadPodUsage(const std::string& cgroup_parent,
+                                             UsageDetail detail) = 0;
+  // Of the processes that run in it now.
+  virtual StatusOr<ProcessUsage> ReadProcesses(const std::string& container_id) = 0;
 
   // FailedPrecondition if it is not running. An earlier attachment's output ends.
   virtual StatusOr<Attachment> Attach(const std::string& container_id) = 0;

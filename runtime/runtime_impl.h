@@ -46,6 +46,9 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
   Status DeleteLeftover(const std::string& container_id, const std::string& cgroup_parent) override;
   Status UpdateResources(const std::string& container_id,
                          const spec::Resources& resources) override;
+  StatusOr<CgroupUsage> ReadUsage(const std::string& container_id, UsageDetail detail) override;
+  StatusOr<CgroupUsage> ReadPodUsage(const std::string& cgroup_parent, UsageDetail detail) override;
+  StatusOr<ProcessUsage> ReadProcesses(const std::string& container_id) override;
   Status ReopenLog(const std::string& container_id) override;
   StatusOr<Attachment> Attach(const std::string& container_id) override;
   Status CloseStdin(const std::string& container_id) override;

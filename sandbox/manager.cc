@@ -25,6 +25,10 @@ ManagerImpl::ManagerImpl(Options options, Parts parts, std::unique_ptr<EventHub>
       events_(std::move(events)),
       store_(std::move(store)),
       streams_(std::move(streams)),
+      collector_({.store = store_.get(),
+                  .images = images_,
+                  .network = network_,
+                  .filesystem = options_.root + "/images"}),
       // As many exits may wait as containers can run; each is a few bytes.
       exits_(std::make_unique<Executor>(
           Executor::Options{.name = "exits", .threads = 1, .max_queued = 1 << 20})) {}
@@ -33,6 +37,7 @@ ManagerImpl::~ManagerImpl() { Quiesce(); }
 
 void ManagerImpl::Quiesce() {
   streams_->Quiesce();
+  collector_.Stop();
   std::unique_ptr<Executor> last;
   {
     absl::MutexLock lock(&exits_mutex_);

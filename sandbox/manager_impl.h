@@ -12,6 +12,7 @@
 #include "images/images.h"
 #include "network/network.h"
 #include "runtime/runtime.h"
+#include "sandbox/collector.h"
 #include "sandbox/container_streams.h"
 #include "sandbox/event_hub.h"
 #include "sandbox/live.h"
@@ -31,6 +32,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   runtime::RuntimeListener* listener() override { return this; }
   Status Recover(runtime::Runtime* runtime) override;
   Streams* streams() override { return streams_.get(); }
+  Statistics* statistics() override { return &collector_; }
   void Quiesce() override;
   // Before Recover. For tests.
   void SetFailpointForTest(Failpoint failpoint) { failpoint_ = std::move(failpoint); }
@@ -132,6 +134,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   const std::unique_ptr<EventHub> events_;
   std::unique_ptr<Store> store_;
   const std::unique_ptr<ContainerStreams> streams_;
+  Collector collector_;
   OperationTable operations_;
   mutable LiveTable<LivePod> live_pods_;
   LiveTable<LiveContainer> live_containers_;

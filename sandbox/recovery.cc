@@ -20,7 +20,9 @@ Status ManagerImpl::Recover(runtime::Runtime* runtime) {
   events_->FinishRecovery(absl::Now());
   std::vector<std::string> ids;
   for (const Store::Container& container : store_->Containers()) ids.push_back(container->id);
-  return Annotate(images_->Recover(ids), "recover images");
+  RETURN_IF_ERROR(Annotate(images_->Recover(ids), "recover images"));
+  collector_.Start(runtime);
+  return absl::OkStatus();
 }
 
 Status ManagerImpl::RecoverPods(std::vector<network::Lease>* leases) {

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "sandbox/events.h"
 #include "sandbox/handler.h"
+#include "sandbox/stats.h"
 #include "sandbox/streams.h"
 #include "sandbox/types.h"
 
@@ -104,8 +105,9 @@ class Manager : public Service {
   static StatusOr<std::unique_ptr<Manager>> Create(const Options& options, const Parts& parts);
   virtual runtime::RuntimeListener* listener() = 0;
   virtual Status Recover(runtime::Runtime* runtime) = 0;
-  // Exec, attach and port-forward; used after Recover.
+  // Used after Recover and before Quiesce.
   virtual Streams* streams() = 0;
+  virtual Statistics* statistics() = 0;
   // Before the runtime ends: records the exits that were reported and takes no more of them; the
   // next start finds those in the exit records.
   virtual void Quiesce() = 0;

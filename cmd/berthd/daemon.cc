@@ -165,8 +165,9 @@ Status Parts::Serve(const Options& options, const Config& config) {
   server.streaming.idle_timeout = absl::Minutes(config.streaming_idle_minutes);
   server.streaming.max_streams = static_cast<size_t>(config.streaming_connections);
   ASSIGN_OR_RETURN(UniqueFd listener, OpenListener(runtime_.get(), options.listen));
-  ASSIGN_OR_RETURN(server_, cri::Server::Start(server, std::move(listener), manager_.get(),
-                                               images_.get(), manager_->streams()));
+  ASSIGN_OR_RETURN(server_, cri::Server::Start(server, std::move(listener),
+                                               {manager_.get(), images_.get(), manager_->streams(),
+                                                manager_->statistics()}));
   return absl::OkStatus();
 }
 

@@ -135,6 +135,7 @@ class Node:
                        "command": ["sleep", "1000"], "logPath": "warm-up.log", "linux": {}}})
         self.raw.call("StartContainer", container)
         self.raw.call("ExecSync", dict(container, cmd=["true"], timeout="10"))
+        self.raw.call("PodSandboxStats", {"podSandboxId": pod})
         self.crictl("ps")
         self.raw.call("StopPodSandbox", {"podSandboxId": pod})
         self.raw.call("RemovePodSandbox", {"podSandboxId": pod})
