@@ -45,8 +45,9 @@ struct MemoryUsage {
   uint64_t page_faults = 0;
   uint64_t major_page_faults = 0;
   uint64_t swap = 0;
-  std::optional<uint64_t> limit = {};       // not set: none of its own
-  std::optional<uint64_t> swap_limit = {};  // of swap alone; not set: none, or swap is not accounted
+  std::optional<uint64_t> limit = {};  // not set: none of its own
+  std::optional<uint64_t> swap_limit =
+      {};  // of swap alone; not set: none, or swap is not accounted
   std::optional<Pressure> pressure = {};
   // The rest is read with UsageDetail::kAll only.
   uint64_t kernel = 0;
