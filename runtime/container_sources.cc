@@ -50,7 +50,7 @@ StatusOr<ContainerSources> ContainerSources::Open(const ContainerSetup& setup,
       fds.push_back(std::move(source.mount));
       // A host's /dev instead of ours.
       if (path == "/dev") sources.has_dev_ = false;
-    } else if (mount.type == kImageVolumeType) {
+    } else if (mount.type == spec::kImageMount) {
       auto image = setup.images.find(mount.source);
       if (image == setup.images.end()) {
         return absl::InvalidArgumentError(

@@ -66,8 +66,8 @@ struct ContainerSetup {
   PidMode pid_mode = PidMode::kContainer;
   std::string target_id;  // with kTarget: a running container of the pod
   RootfsSpec rootfs;
-  // Layers of the images that mounts of type "image" name as their source. Option "subpath=PATH"
-  // of such a mount selects a directory or file in the image.
+  // Layers of the images that mounts of type spec::kImageMount name as their source. Option
+  // "subpath=PATH" of such a mount selects a directory or file in the image.
   std::map<std::string, RootfsSpec> images;
   std::string cgroup_parent;  // the pod's
   std::string log_path;       // absolute; empty: output is drained and discarded

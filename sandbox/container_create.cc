@@ -241,7 +241,7 @@ StatusOr<runtime::ContainerSetup> ManagerImpl::SetupOf(const ContainerRecord& re
   }
   setup.rootfs = std::move(rootfs);
   for (const runtime::spec::Mount& mount : setup.spec.mounts) {
-    if (mount.type != kImageMountType || setup.images.contains(mount.source)) continue;
+    if (mount.type != runtime::spec::kImageMount || setup.images.contains(mount.source)) continue;
     ASSIGN_OR_RETURN(setup.images[mount.source], images_->PrepareVolume(record.id, mount.source));
   }
   setup.log_path = record.log_path;

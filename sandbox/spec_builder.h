@@ -24,9 +24,6 @@ struct HostDevice {
   uint32_t gid = 0;
 };
 
-// The type of a mount whose source is an image ID (runtime::ContainerSetup::images).
-inline constexpr char kImageMountType[] = "image";
-
 // All that the specification depends on beside the container's own configuration.
 struct SpecInput {
   std::string container_id;

@@ -87,9 +87,48 @@ TEST_F(SpecBuilderTest, MountsParentsFirstAndReplacesDefaults) {
   ASSERT_OK_AND_ASSIGN(auto mounts, BuildMounts(input_));
   std::vector<std::string> targets;
   for (const auto& mount : mounts) targets.push_back(mount.destination);
-  EXPECT_THAT(targets, ElementsAre("/proc", "/dev", "/dev/pts", "/dev/mqueue", "/sys",
-                                   "/sys/fs/cgroup", "/dev/shm", "/etc/hostname",
-                                   "/etc/resolv.conf", "/data", "/data/sub", "/etc/hosts"));
+  EXPECT_THAT(targets, ElementsAre("/proc", "/dev", "/sys", "/data", "/dev/pts", "/dev/mqueue",
+                                   "/dev/shm", "/etc/hostname", "/etc/resolv.conf", "/data/sub",
+                                   "/etc/hosts", "/sys/fs/cgroup"));
+}
+
+TEST_F(SpecBuilderTest, MountsReplaceDefaultsWhereverTheyAre) {
+  auto mounted = [&](const std::string& path) {
+    Mount mount;
+    mount.container_path = path;
+    mount.host_path = "/h";
+    container_.mounts = {mount};
+    std::map<std::string, std::string> types;
+    auto mounts = BuildMounts(input_);
+    EXPECT_OK(mounts);
+    for (const auto& m : *mounts) EXPECT_TRUE(types.emplace(m.destination, m.type).second);
+    return types;
+  };
+  auto dev = mounted("/dev/");
+  EXPECT_EQ(dev["/dev"], "bind");
+  EXPECT_FALSE(dev.contains("/dev/pts") || dev.contains("/dev/shm") || dev.contains("/dev/mqueue"));
+  auto sys = mounted("/sys");
+  EXPECT_EQ(sys["/sys"], "bind");
+  EXPECT_EQ(sys["/sys/fs/cgroup"], "cgroup");
+  EXPECT_EQ(mounted("/sys/fs/cgroup")["/sys/fs/cgroup"], "bind");
+  EXPECT_EQ(mounted("/dev/shm")["/dev/shm"], "bind");
+}
+
+TEST_F(SpecBuilderTest, VolumesOfTheImageUnlessSomethingIsMountedThere) {
+  image_.volumes = {"/data", "/mine", "/mine/below", "/etc/hosts", "/dev/x", "/", "var/lib"};
+  Mount mount;
+  mount.container_path = "/mine";
+  mount.host_path = "/h";
+  container_.mounts = {mount};
+  ASSERT_OK_AND_ASSIGN(auto mounts, BuildMounts(input_));
+  std::vector<std::string> volumes;
+  for (const auto& m : mounts) {
+    if (m.type == runtime::spec::kVolumeMount) volumes.push_back(m.destination);
+  }
+  EXPECT_THAT(volumes, ElementsAre("/data", "/var/lib"));
+  image_.volumes = {"/a/../../b"};
+  EXPECT_THAT(BuildMounts(input_),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("Volumes")));
 }
 
 TEST_F(SpecBuilderTest, RefusesContradictoryMounts) {
@@ -105,6 +144,7 @@ TEST_F(SpecBuilderTest, RefusesContradictoryMounts) {
   refused([](Mount& m) { m.host_path = ""; }, "mounts[0].host_path: empty");
   refused([](Mount& m) { m.host_path = "relative"; }, "not absolute");
   refused([](Mount& m) { m.container_path = "/a/../../b"; }, "holds \"..\"");
+  refused([](Mount& m) { m.container_path = "/./"; }, "nothing can be mounted on /");
   refused([](Mount& m) { m.recursive_read_only = true; }, "needs readonly");
   refused(
       [](Mount& m) {
@@ -128,10 +168,12 @@ TEST_F(SpecBuilderTest, ImageVolumesAreReadOnlyMountsOfTheirId) {
               StatusIs(absl::StatusCode::kNotFound, testing::StartsWith("ImageVolumeMountFailed")));
   input_.volume_images = {{"docker.io/library/data:1", "sha256:1234"}};
   ASSERT_OK_AND_ASSIGN(auto mounts, BuildMounts(input_));
-  EXPECT_EQ(mounts.back().destination, "/data");
-  EXPECT_EQ(mounts.back().source, "sha256:1234");
-  EXPECT_EQ(mounts.back().type, kImageMountType);
-  EXPECT_THAT(mounts.back().options, ElementsAre("ro", "noexec", "subpath=a/b"));
+  auto volume = std::find_if(mounts.begin(), mounts.end(),
+                             [](const auto& m) { return m.destination == "/data"; });
+  ASSERT_NE(volume, mounts.end());
+  EXPECT_EQ(volume->source, "sha256:1234");
+  EXPECT_EQ(volume->type, runtime::spec::kImageMount);
+  EXPECT_THAT(volume->options, ElementsAre("ro", "noexec", "subpath=a/b"));
   auto refused = [&](auto change, const char* field) {
     container_.mounts = {mount};
     change(container_.mounts[0]);

@@ -57,7 +57,7 @@ StatusOr<spec::Mount> ImageMount(const Mount& in, const std::string& field,
   }
   spec::Mount out;
   ASSIGN_OR_RETURN(out.destination, CleanPath(in.container_path, field + ".container_path"));
-  out.type = kImageMountType;
+  out.type = spec::kImageMount;
   auto id = volume_images.find(in.image->image);
   if (id == volume_images.end()) {
     return absl::NotFoundError(absl::StrCat("ImageVolumeMountFailed: ", field, ".image: \"",
@@ -124,6 +124,10 @@ size_t Depth(const std::string& path) {
   return static_cast<size_t>(std::count(path.begin(), path.end(), '/')) - (path == "/" ? 1 : 0);
 }
 
+bool IsBelow(const std::string& path, const std::string& directory) {
+  return path.starts_with(directory + "/");
+}
+
 // A user namespace may mount its own sysfs only of a network namespace that it owns; and the group
 // of terminals may lie beyond its IDs.
 void AdaptToUserNamespace(const PodConfig& pod, std::vector<spec::Mount>& mounts) {
@@ -139,11 +143,8 @@ void AdaptToUserNamespace(const PodConfig& pod, std::vector<spec::Mount>& mounts
   }
 }
 
-}  // namespace
-
-StatusOr<std::vector<spec::Mount>> BuildMounts(const SpecInput& input) {
+std::vector<spec::Mount> DefaultMounts(const SpecInput& input) {
   const ContainerSecurity& security = input.container->security;
-  const bool host_ipc = security.namespaces.ipc == NamespaceMode::kNode;
   const std::string rw = security.privileged ? "rw" : "ro";
   std::vector<spec::Mount> mounts = {
       {"/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}, {}, {}},
@@ -164,41 +165,69 @@ StatusOr<std::vector<spec::Mount>> BuildMounts(const SpecInput& input) {
        {}},
   };
   if (HasUserNamespace(*input.pod)) AdaptToUserNamespace(*input.pod, mounts);
-  std::vector<spec::Mount> volumes;
-  for (size_t i = 0; i < input.container->mounts.size(); ++i) {
-    ASSIGN_OR_RETURN(spec::Mount mount,
-                     BindMount(input.container->mounts[i], i, input.volume_images));
-    volumes.push_back(std::move(mount));
-  }
-  auto requested = [&](std::string_view path) {
-    return std::any_of(volumes.begin(), volumes.end(),
-                       [&](const spec::Mount& m) { return m.destination == path; });
-  };
   // The runtime puts the pod's shared memory here, or the host's with its IPC namespace.
-  if (!requested("/dev/shm")) {
-    if (host_ipc) {
-      mounts.push_back({"/dev/shm", "bind", "/dev/shm", {"rbind", "rprivate", "rw"}, {}, {}});
-    } else {
-      mounts.push_back({"/dev/shm",
-                        "tmpfs",
-                        "shm",
-                        {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"},
-                        {},
-                        {}});
-    }
+  if (security.namespaces.ipc == NamespaceMode::kNode) {
+    mounts.push_back({"/dev/shm", "bind", "/dev/shm", {"rbind", "rprivate", "rw"}, {}, {}});
+  } else {
+    mounts.push_back({"/dev/shm",
+                      "tmpfs",
+                      "shm",
+                      {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"},
+                      {},
+                      {}});
   }
   const std::string files_mode = security.readonly_rootfs ? "ro" : "rw";
   for (const char* name : {"hosts", "hostname", "resolv.conf"}) {
-    std::string path = std::string("/etc/") + name;
-    if (requested(path)) continue;
-    mounts.push_back(
-        {path, "bind", input.pod_dir + "/" + name, {"rbind", "rprivate", files_mode}, {}, {}});
+    mounts.push_back({std::string("/etc/") + name,
+                      "bind",
+                      input.pod_dir + "/" + name,
+                      {"rbind", "rprivate", files_mode},
+                      {},
+                      {}});
   }
-  // Parents before children, so that a volume inside another one is seen.
-  std::stable_sort(volumes.begin(), volumes.end(), [](const auto& a, const auto& b) {
+  return mounts;
+}
+
+// What the image declares as volumes, unless something is mounted there anyway.
+Status AddImageVolumes(const images::ImageConfig& image, std::vector<spec::Mount>* mounts) {
+  std::vector<spec::Mount> volumes;
+  for (const std::string& declared : image.volumes) {
+    ASSIGN_OR_RETURN(std::string path, CleanPath(declared, "image configuration: Volumes"));
+    const bool covered = std::any_of(mounts->begin(), mounts->end(), [&](const spec::Mount& m) {
+      return m.destination == path || IsBelow(path, m.destination);
+    });
+    if (path == "/" || covered) continue;
+    volumes.push_back({path, spec::kVolumeMount, "volume", {}, {}, {}});
+  }
+  mounts->insert(mounts->end(), volumes.begin(), volumes.end());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StatusOr<std::vector<spec::Mount>> BuildMounts(const SpecInput& input) {
+  std::vector<spec::Mount> mounts = DefaultMounts(input);
+  std::vector<spec::Mount> requested;
+  for (size_t i = 0; i < input.container->mounts.size(); ++i) {
+    ASSIGN_OR_RETURN(spec::Mount mount,
+                     BindMount(input.container->mounts[i], i, input.volume_images));
+    if (mount.destination == "/") {
+      return absl::InvalidArgumentError(
+          absl::StrCat("mounts[", i, "].container_path: nothing can be mounted on /"));
+    }
+    // It takes the place of a default; another /dev brings its own devices, terminals and so on.
+    std::erase_if(mounts, [&](const spec::Mount& m) {
+      return m.destination == mount.destination ||
+             (mount.destination == "/dev" && IsBelow(m.destination, "/dev"));
+    });
+    requested.push_back(std::move(mount));
+  }
+  mounts.insert(mounts.end(), requested.begin(), requested.end());
+  RETURN_IF_ERROR(AddImageVolumes(*input.image, &mounts));
+  // Parents before children, so that what lies inside another mount is seen.
+  std::stable_sort(mounts.begin(), mounts.end(), [](const auto& a, const auto& b) {
     return Depth(a.destination) < Depth(b.destination);
   });
-  mounts.insert(mounts.end(), volumes.begin(), volumes.end());
   return mounts;
 }
 

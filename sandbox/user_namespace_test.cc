@@ -94,8 +94,10 @@ TEST(UserNamespace, DefaultMountsFollow) {
   pod.security.namespaces.network = NamespaceMode::kNode;
   ContainerConfig container;
   const Handler handler;
+  const images::ImageConfig image;
   SpecInput input;
   input.handler = &handler;
+  input.image = &image;
   input.pod = &pod;
   input.container = &container;
   ASSERT_OK_AND_ASSIGN(auto mounts, BuildMounts(input));

@@ -22,6 +22,9 @@ spec::Spec ExternalSpec(const spec::Spec& spec, const NamespacePaths& paths,
   if (!paths.pid.empty() || paths.own_pid) namespaces.push_back({kPid, paths.pid});
   // The pod's name is set; a runtime must not want a namespace of its own to set it again.
   out.hostname.clear();
+  // It may write to the root wherever the specification does not say read-only.
+  std::erase_if(out.mounts,
+                [](const spec::Mount& mount) { return mount.type == spec::kVolumeMount; });
   if (!shm_path.empty()) {
     for (spec::Mount& mount : out.mounts) {
       if (mount.destination != "/dev/shm" || mount.type != "tmpfs") continue;
@@ -39,6 +42,12 @@ Status CheckExternal(const spec::Spec& spec) {
   }
   if (spec.linux.FindNamespace(spec::NamespaceType::kUser) != nullptr) {
     return absl::UnimplementedError("user namespaces: not supported with an external runtime");
+  }
+  for (const spec::Mount& mount : spec.mounts) {
+    if (mount.type != spec::kImageMount) continue;
+    return absl::UnimplementedError(absl::StrCat("mount ", mount.destination,
+                                                 ": images as volumes are not supported with an "
+                                                 "external runtime"));
   }
   return absl::OkStatus();
 }

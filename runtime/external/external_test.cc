@@ -60,7 +60,8 @@ TEST(ExternalSpecTest, JoinsThePodsNamespacesByPath) {
                          {NamespaceType::kNetwork, "x"},
                          {NamespaceType::kPid, ""},
                          {NamespaceType::kCgroup, ""}};
-  in.mounts = {{"/dev/shm", "tmpfs", "shm", {}, {}, {}}};
+  in.mounts = {{"/data", spec::kVolumeMount, "volume", {}, {}, {}},
+               {"/dev/shm", "tmpfs", "shm", {}, {}, {}}};
   const spec::Spec out =
       ExternalSpec(in, {.network = "/n", .ipc = "/i", .uts = "/u", .pid = "/p"}, "/shm");
   EXPECT_EQ(out.root->path, "rootfs");
@@ -70,6 +71,7 @@ TEST(ExternalSpecTest, JoinsThePodsNamespacesByPath) {
   EXPECT_EQ(out.linux.FindNamespace(NamespaceType::kUts)->path, "/u");
   EXPECT_EQ(out.linux.FindNamespace(NamespaceType::kPid)->path, "/p");
   EXPECT_NE(out.linux.FindNamespace(NamespaceType::kCgroup), nullptr);
+  ASSERT_EQ(out.mounts.size(), 1u);
   EXPECT_EQ(out.mounts[0].type, "bind");
   EXPECT_EQ(out.mounts[0].source, "/shm");
 
@@ -79,6 +81,14 @@ TEST(ExternalSpecTest, JoinsThePodsNamespacesByPath) {
   EXPECT_EQ(host.linux.FindNamespace(NamespaceType::kNetwork), nullptr);
   EXPECT_EQ(host.linux.FindNamespace(NamespaceType::kPid)->path, "");
   EXPECT_EQ(host.mounts[0].type, "tmpfs");
+}
+
+TEST(ExternalSpecTest, ImagesAsVolumesAreRefused) {
+  spec::Spec in;
+  in.mounts = {{"/data", spec::kVolumeMount, "volume", {}, {}, {}}};
+  EXPECT_OK(CheckExternal(in));
+  in.mounts[0].type = spec::kImageMount;
+  EXPECT_TRUE(absl::IsUnimplemented(CheckExternal(in)));
 }
 
 TEST(HostProgramTest, PlanIsOneThatStageTakes) {

@@ -125,9 +125,11 @@ StatusOr<BindSource> OpenBindSource(const spec::Mount& mount, const MountOptions
   recursive.attr_set = options.recursive_set;
   recursive.attr_clr = options.recursive_clear & MOUNT_ATTR__ATIME;
   if (recursive.attr_set != 0 || recursive.attr_clr != 0) {
-    RETURN_IF_ERROR(
-        Annotate(sys::MountSetattr(source.mount.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, recursive),
-                 mount.source));
+    Status status =
+        sys::MountSetattr(source.mount.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, recursive);
+    // The word by which kubelet knows what it was.
+    const char* word = (recursive.attr_set & MOUNT_ATTR_RDONLY) != 0 ? "RROUnsupported: " : "";
+    RETURN_IF_ERROR(Annotate(status, absl::StrCat(word, mount.source)));
   }
   return source;
 }

@@ -12,9 +12,6 @@
 
 namespace berth::runtime {
 
-// The type of such a mount in a specification of ours; no kernel knows it.
-inline constexpr char kImageVolumeType[] = "image";
-
 struct ImageVolume {
   UniqueFd mount;         // detached, read-only, with the options applied
   bool directory = true;  // what the mount point must be

@@ -292,7 +292,7 @@ TEST_F(MountTest, VaultPinsNoHostMount) {
 spec::Mount VolumeMount(const std::string& sub_path) {
   spec::Mount mount;
   mount.destination = "/data";
-  mount.type = kImageVolumeType;
+  mount.type = spec::kImageMount;
   mount.source = "sha256:1234";
   mount.options = {"ro", "noexec"};
   if (!sub_path.empty()) mount.options.push_back("subpath=" + sub_path);

@@ -90,7 +90,9 @@ Status AppendMounts(PlanBuilder& builder, const ContainerPlanInput& input) {
       AppendAttach(builder, path, input.mounts[i], options.propagation);
     } else if (mount.type == "cgroup" || mount.type == "cgroup2") {
       AppendCgroupView(builder, path, options, input.cgroup_view);
-    } else if (mount.type.empty() || mount.type == "bind") {
+    } else if (mount.type == spec::kVolumeMount) {
+      builder.AddText(Op::kVolume, path);
+    } else if (mount.type.empty() || mount.type == "bind" || mount.type == spec::kImageMount) {
       return absl::InternalError(
           absl::StrCat("container plan: mount ", mount.destination, " was not opened"));
     } else {

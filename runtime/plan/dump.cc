@@ -34,6 +34,7 @@ constexpr Name kNames[] = {
     {wire::Op::kPivot, "pivot"},
     {wire::Op::kRootReadonly, "root_readonly"},
     {wire::Op::kConsole, "console"},
+    {wire::Op::kVolume, "volume"},
     {wire::Op::kStdio, "stdio"},
     {wire::Op::kSetsid, "setsid"},
     {wire::Op::kUmask, "umask"},

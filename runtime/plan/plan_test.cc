@@ -145,6 +145,18 @@ setns fd=30 arg=0x40000000
   EXPECT_THAT(DumpPlan(*BuildContainerPlan(input)), Not(HasSubstr("hand_over")));
 }
 
+TEST(ContainerPlan, VolumesAreBoundOntoThemselves) {
+  spec::Spec spec = SmallSpec();
+  ContainerPlanInput input = SmallInput(spec);
+  spec.mounts.push_back(MakeMount("/data/", spec::kVolumeMount, "volume", {}));
+  input.mounts.push_back({});
+  StatusOr<Plan> plan = BuildContainerPlan(input);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(DumpPlan(*plan), HasSubstr("\nvolume \"/data\"\nmake_cwd"));
+  spec.mounts.back().type = spec::kImageMount;
+  EXPECT_EQ(BuildContainerPlan(input).status().code(), absl::StatusCode::kInternal);
+}
+
 TEST(ContainerPlan, DescriptorsTravelOnce) {
   spec::Spec spec = SmallSpec();
   spec.linux.masked_paths = {"/proc/kcore", "/proc/keys", "/sys/firmware"};

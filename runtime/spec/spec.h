@@ -44,6 +44,12 @@ struct IdMapping {
 // The node's ID behind `id`; `id` itself if it is not mapped.
 uint32_t HostId(const std::vector<IdMapping>& mappings, uint32_t id);
 
+// Types of mounts that no kernel knows and this runtime does. The source of an "image" is a key of
+// runtime::ContainerSetup::images; a "volume" is a directory of the root itself, made if missing,
+// that stays writable where the root is read-only.
+inline constexpr char kImageMount[] = "image";
+inline constexpr char kVolumeMount[] = "volume";
+
 struct Mount {
   std::string destination;
   std::string type;

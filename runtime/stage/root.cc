@@ -196,6 +196,13 @@ int Readonly(PlanRun* run, const Step& step) {
   return MoveMount(copy.get(), target.get());
 }
 
+int Volume(PlanRun* run, const Step& step) {
+  Fd target(MakeDirs(run, run->Text(step.a), 0755));
+  if (!target.ok()) return target.get();
+  Fd copy(OpenTree(target.get(), kOpenTreeClone));
+  return copy.ok() ? MoveMount(copy.get(), target.get()) : copy.get();
+}
+
 int Pivot(PlanRun* run, const Step& step) {
   if (::fchdir(run->root) < 0) return -errno;
   if (long r = Call(SYS_pivot_root, ".", "."); r < 0) return static_cast<int>(r);
@@ -265,6 +272,8 @@ int RootStep(PlanRun* run, const Step& step) {
       return Mask(run, step);
     case Op::kReadonly:
       return Readonly(run, step);
+    case Op::kVolume:
+      return Volume(run, step);
     case Op::kPivot:
       return Pivot(run, step);
     case Op::kRootReadonly:

@@ -47,6 +47,8 @@ std::string_view NameOf(Op op) {
       return "pivot root";
     case Op::kRootReadonly:
       return "make root read-only";
+    case Op::kVolume:
+      return "make volume";
     case Op::kConsole:
       return "make terminal";
     case Op::kStdio:

@@ -82,6 +82,7 @@ bool ShapeOf(Op op, Shape* shape) {
       return true;
     case Op::kMkdir:
     case Op::kReadonly:
+    case Op::kVolume:
     case Op::kMakeCwd:
     case Op::kCwd:
       *shape = {kNo, Text::kPath, kNone, 0, true, 0, 0};

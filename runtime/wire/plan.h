@@ -61,6 +61,8 @@ enum class Op : uint16_t {
   kConsole = 29,  // opens a pty from the container's own /dev/pts, sends the master to the
                   // monitor, puts the slave on 0, 1, 2, makes it the controlling terminal and
                   // binds it on /dev/console. arg: rows << 16 | columns
+  kVolume = 30,   // a: path; made (0755) if missing, then bound onto itself: stays writable below a
+                  // read-only root
   // --- the process
   kStdio = 40,  // fd -> arg: 0, 1 or 2
   kSetsid = 41,
