@@ -7,12 +7,17 @@
 
 #include <cerrno>
 
+#include "absl/synchronization/mutex.h"
 #include "base/file.h"
 
 namespace berth::runtime {
 namespace {
 
 constexpr char kDirectory[] = "/run/netns";
+
+// Two threads of the daemon may link one pod at once: whoever opens it, and the adoption of a
+// monitor that replaced a dead one. They share the temporary name.
+absl::Mutex linking(absl::kConstInit);
 
 }  // namespace
 
@@ -23,6 +28,7 @@ std::string NetnsPath(const std::string& instance, const std::string& pod_id) {
 Status LinkNetns(const std::string& path, pid_t monitor, int fd) {
   RETURN_IF_ERROR(MakeDirs(kDirectory, 0755));
   const std::string target = absl::StrCat("/proc/", monitor, "/fd/", fd);
+  absl::MutexLock lock(&linking);
   // Nobody must find the name missing while it is pointed elsewhere.
   const std::string temporary = absl::StrCat(path, ".new");
   unlink(temporary.c_str());

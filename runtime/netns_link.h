@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A pod's network namespace by name: a link to the monitor's descriptor, which nsenter, ip and
-// statfs follow; so the host's mount table gains no row. Thread safe: no state.
+// statfs follow; so the host's mount table gains no row. Thread safe: links are made
+// one at a time.
 #pragma once
 
 #include <sys/types.h>
