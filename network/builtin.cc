@@ -127,7 +127,10 @@ Status Builtin::Connect(const std::string& link, uint64_t place, int netns_fd) {
     netlink::Message up = netlink::SetUpMessage(index, link);
     return socket.Execute(up);
   }));
-  return netlink::WaitOperational(socket, index);
+  RETURN_IF_ERROR(netlink::WaitOperational(socket, index));
+  // The bridge has a carrier only since its first port came up, and drops what it is given before
+  // the kernel has acted on that: the first connection to the first pod would wait for a second.
+  return netlink::WaitOperational(socket, bridge_.index);
 }
 
 StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& request) {
