@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/pod_handlers.h"
 
-#include "absl/time/clock.h"
-#include "cri/translate_container.h"
 #include "cri/translate_pod.h"
 
 namespace berth::cri {
@@ -34,12 +32,8 @@ StatusOr<v1::PodSandboxStatusResponse> PodHandlers::GetStatus(
   ASSIGN_OR_RETURN(const sandbox::PodStatus status, service_->GetPod(request.pod_sandbox_id()));
   v1::PodSandboxStatusResponse response;
   ToPodStatus(status, response.mutable_status());
-  // For a kubelet that listens to events: at that time the pod had these containers.
-  response.set_timestamp(absl::GetCurrentTimeNanos());
-  for (const sandbox::ContainerStatus& container :
-       service_->ListContainers(sandbox::ContainerFilter{.pod_id = status.id})) {
-    ToContainerStatus(container, response.add_containers_statuses());
-  }
+  // No timestamp and no containers: a kubelet 1.37 with EventedPLEG that gets them does not see
+  // that init containers have ended and runs them again. Without, it asks for each container.
   if (request.verbose()) (*response.mutable_info())["info"] = PodInfoJson(status);
   return response;
 }

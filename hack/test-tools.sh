@@ -4,13 +4,13 @@
 
 berth_root=${berth_root:?}
 
-# export_tools NAME...: BERTH_TOOL_NAME for tools that hack/tools/build makes.
+# export_tools NAME...: BERTH_TOOL_NAME, with _ for - and ., for tools that hack/tools/build makes.
 export_tools() {
   local name path
   for name; do
     path=$("$berth_root/hack/tools/build" "$name")
     name=${name^^}
-    export "BERTH_TOOL_${name//-/_}=$path"
+    export "BERTH_TOOL_${name//[-.]/_}=$path"
   done
 }
 

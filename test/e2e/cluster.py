@@ -17,9 +17,15 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 import cluster_cases  # noqa: E402
 from cluster_cases.cluster import Cluster, Skip  # noqa: E402
+from cluster_cases.static_pods import static_pod  # noqa: E402
 from harness import leaks, place  # noqa: E402
 from harness.kubernetes import Kubernetes  # noqa: E402
 from harness.node import Node  # noqa: E402
+from harness.standalone import StandaloneKubelet  # noqa: E402
+
+# Those of Kubernetes 1.37 that are off by default and change what kubelet asks of a runtime.
+GATES = ("ContainerStopSignals,ImageVolumeWithDigest,VolumeBindMountOptions,"
+         "UserNamespacesHostNetworkSupport,EventedPLEG,CRIListStreaming,PodAndContainerStatsFromCRI")
 
 
 def hold(arguments):
@@ -54,22 +60,39 @@ def find_cases(patterns):
 def run_case(kubernetes, name, function):
     """(result, detail) of a case; what it has made is removed."""
     cluster = Cluster(kubernetes, name)
+    result, detail = "ok", ""
     try:
-        try:
-            function(cluster)
-        finally:
-            cluster.clean()
+        function(cluster)
     except Skip as reason:
-        return "skip", str(reason)
+        result, detail = "skip", str(reason)
     except AssertionError as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__)
                   if "/cluster_cases/" in frame.filename]
         where = f"\n  at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}: " \
             f"{frames[-1].line}" if frames else ""
-        return "FAIL", str(error) + where + "\n" + cluster.story()
+        result, detail = "FAIL", str(error) + where + "\n" + cluster.story()
     except Exception:  # the next case is worth a try
-        return "FAIL", traceback.format_exc() + cluster.story()
-    return "ok", ""
+        result, detail = "FAIL", traceback.format_exc() + cluster.story()
+    try:
+        cluster.clean()
+    except Exception as error:
+        result, detail = "FAIL", f"{detail}\nnot cleaned: {error}"
+    return result, detail
+
+
+def run_static_pods(node, patterns, tell):
+    for tool in ("kubelet", "kubelet-1-34"):
+        kubelet = StandaloneKubelet(node, tool)
+        name = "static_pods/kubelet_" + kubelet.version()
+        if patterns and not any(pattern in name for pattern in patterns):
+            continue
+        start = time.monotonic()
+        try:
+            with kubelet:
+                static_pod(kubelet)
+            tell("ok", name, start)
+        except Exception:  # the next one is worth a try
+            tell("FAIL", name, start, traceback.format_exc())
 
 
 def run_cases(arguments):
@@ -83,13 +106,16 @@ def run_cases(arguments):
     with Node(arguments.runtime, config=arguments.config) as node:
         before = node.warm_up()
         start = time.monotonic()
-        gates = dict.fromkeys(filter(None, arguments.gates.split(",")), True)
+        names = GATES if arguments.gates == "all" else arguments.gates
+        gates = dict.fromkeys(filter(None, names.split(",")), True)
         with Kubernetes(node, gates) as kubernetes:
             tell("ok", "node is ready", start)
             for name, function in find_cases(arguments.pattern):
                 start = time.monotonic()
                 result, detail = run_case(kubernetes, name, function)
                 tell(result, name, start, detail)
+        if not gates:
+            run_static_pods(node, arguments.pattern, tell)
         start = time.monotonic()
         left = leaks.check(node, before) if node.runtime.running() else ["berthd has ended"]
         if left:
@@ -105,7 +131,7 @@ def main():
     parser.add_argument("--runtime", choices=("berthd", "containerd"), default="berthd")
     parser.add_argument("--config", default="", help="lines added to berthd's configuration")
     parser.add_argument("--ready", help="hold the cluster; this file tells that it is ready")
-    parser.add_argument("--gates", default="", help="feature gates of kubelet to turn on")
+    parser.add_argument("--gates", default="", help="feature gates of kubelet to turn on, or all")
     parser.add_argument("pattern", nargs="*")
     arguments = parser.parse_args()
     place.enter(os.path.abspath(__file__))

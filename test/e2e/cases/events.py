@@ -69,8 +69,6 @@ def test_an_event_says_what_status_says(t):
     answer = t.call("PodSandboxStatus", {"podSandboxId": pod.id})
     assert event["podSandboxStatus"] == answer["status"], (event, answer)
     assert event["containersStatuses"] == [container.status], (event, container.status)
-    assert answer["containersStatuses"] == [container.status], answer
-    assert int(answer["timestamp"]) >= int(event["createdAt"]), answer
 
 
 def test_a_failed_start_is_an_end(t):

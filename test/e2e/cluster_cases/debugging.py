@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator does with kubectl."""
 
+import fcntl
 import json
 import os
+import pty
 import re
+import select
 import socket
+import struct
 import subprocess
+import termios
+import time
 
 from harness import wait
 from harness.kubernetes import ADDRESS
@@ -23,6 +29,79 @@ def test_exec_and_attach(k):
     assert result.stdout == "some input\n", result
     result = k.kubernetes.run("attach", "-i", pod, stdin="one\ntwo\n")
     assert "got one\ngot two\n" in result.stdout, result
+
+
+class Terminal:
+    """kubectl in a terminal of its own."""
+
+    def __init__(self, k, rows, columns, *arguments):
+        self._terminal, far = pty.openpty()
+        self.resize(rows, columns)
+
+        def take():
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        self._client = k.start(*arguments, stdin=far, stdout=far, stderr=far, preexec_fn=take)
+        os.close(far)
+        self._text = ""
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text):
+        os.write(self._terminal, text.encode())
+
+    def expect(self, pattern, seconds=30):
+        """Reads until the pattern is there, and forgets what is before its end."""
+        end = time.monotonic() + seconds
+        while not (found := re.search(pattern, self._text)):
+            left = end - time.monotonic()
+            assert left > 0, f"no {pattern} in {self._text!r}"
+            if select.select([self._terminal], [], [], left)[0]:
+                try:
+                    self._text += os.read(self._terminal, 4096).decode(errors="replace")
+                except OSError:  # nobody holds the other end any more
+                    raise AssertionError(f"no {pattern} before the end: {self._text!r}") from None
+        self._text = self._text[found.end():]
+        return found
+
+    def end(self):
+        """Its exit code."""
+        return self._client.wait(30)
+
+    def close(self):
+        self._client.kill()
+        self._client.wait()
+        os.close(self._terminal)
+
+
+def test_exec_in_a_terminal(k):
+    pod = k.running(container("sleep", "1000"))
+    terminal = Terminal(k, 33, 101, "exec", "-it", pod, "--", "sh")
+    try:
+        terminal.expect("# ")
+        terminal.type("tty; echo in-$((1 + 1))\n")
+        terminal.expect(r"\n/dev/(pts/\d+|console)\r\nin-2\r\n")
+
+        def sized(rows, columns):
+            terminal.type("echo size=$(stty size)\n")
+            return terminal.expect(r"\nsize=(\d+ \d+)\r\n")[1] == f"{rows} {columns}"
+
+        # The size travels beside the text, so it may arrive after it.
+        wait.until(lambda: sized(33, 101), 20, "the size of the window")
+        terminal.resize(44, 120)
+        wait.until(lambda: sized(44, 120), 20, "the new size of the window")
+        terminal.type("sleep 1000\n")
+        terminal.expect("sleep 1000\r\n")
+        wait.until(lambda: k.exec(pod, "ps").count("sleep 1000") > 1, 20, "sleep to run")
+        terminal.type("\x03")
+        terminal.expect("# ")
+        terminal.type("echo code=$?; exit 7\n")
+        terminal.expect("\ncode=130\r\n")
+        assert terminal.end() == 7
+    finally:
+        terminal.close()
 
 
 def test_logs(k):

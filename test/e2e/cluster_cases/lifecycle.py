@@ -28,6 +28,24 @@ def test_probes(k):
     wait.until(lambda: k.states(pod)["main"]["restartCount"] > 0, 60, "a restart")
 
 
+def test_grpc_probes(k):
+    pod = k.pod(container(
+        "/grpchealth", "9000",
+        volumeMounts=[{"name": "server", "mountPath": "/grpchealth", "readOnly": True}],
+        startupProbe=probe({"grpc": {"port": 9000}}, failureThreshold=30),
+        readinessProbe=probe({"grpc": {"port": 9000, "service": "ready"}}),
+        livenessProbe=probe({"grpc": {"port": 9000, "service": "alive"}})),
+        restartPolicy="Always", volumes=[{"name": "server", "hostPath": {
+            "path": k.node.tools["grpchealth"], "type": "File"}}])
+    k.await_ready(pod)
+    k.exec(pod, "kill", "-USR1", "1")
+    wait.until(lambda: not k.states(pod)["main"]["ready"], 30, "the pod to be unready")
+    assert k.states(pod)["main"]["restartCount"] == 0
+    k.exec(pod, "kill", "-USR2", "1")
+    wait.until(lambda: k.states(pod)["main"]["restartCount"] > 0, 60, "a restart")
+    k.await_ready(pod)
+
+
 def test_hooks_and_graceful_delete(k):
     path = k.node.tmp
     pod = k.running(

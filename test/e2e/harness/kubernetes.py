@@ -47,10 +47,10 @@ class Kubernetes:
     def log(self, name):
         return self._path(name + ".log")
 
-    def start_part(self, name, *arguments):
+    def start_part(self, name, *arguments, tool=None):
         with open(self.log(name), "a", encoding="utf-8") as log:
             self._processes[name] = subprocess.Popen(
-                [self.node.tools[name], *arguments], stdin=subprocess.DEVNULL, stdout=log,
+                [self.node.tools[tool or name], *arguments], stdin=subprocess.DEVNULL, stdout=log,
                 stderr=subprocess.STDOUT)
 
     def stop_part(self, name, kill=False):
@@ -88,13 +88,16 @@ class Kubernetes:
         try:
             self._make_link()
             self._make_files()
-            self._start_control_plane()
-            self.start_kubelet()
-            self.await_node()
+            self._start()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def _start(self):
+        self._start_control_plane()
+        self.start_kubelet()
+        self.await_node()
 
     def __exit__(self, *_):
         if "kube-apiserver" in self._processes and "kubelet" in self._processes:
@@ -197,11 +200,12 @@ class Kubernetes:
                         "--use-service-account-credentials", "--cert-dir", self._path("manager"))
         self.start_part("kube-scheduler", *own, "--cert-dir", self._path("scheduler"))
 
-    def start_kubelet(self):
-        self.start_part("kubelet", "--config", self._path("kubelet.json"), "--kubeconfig",
-                        self.kubeconfig, "--root-dir", self._path("kubelet"), "--cert-dir",
-                        self._path("kubelet-pki"), "--node-ip", ADDRESS, "--hostname-override",
-                        NODE_NAME)
+    def start_kubelet(self, alone=None):
+        """With the API server; or `alone`, the name of the program."""
+        server = () if alone else ("--kubeconfig", self.kubeconfig)
+        self.start_part("kubelet", "--config", self._path("kubelet.json"), *server, "--root-dir",
+                        self._path("kubelet"), "--cert-dir", self._path("kubelet-pki"),
+                        "--node-ip", ADDRESS, "--hostname-override", NODE_NAME, tool=alone)
 
     def await_node(self, seconds=90):
         def ready():

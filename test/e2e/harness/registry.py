@@ -16,6 +16,9 @@ storage:
   maintenance: {{readonly: {{enabled: true}}}}
 http: {{addr: "{address}"}}
 """
+# A user and the password that its line of an htpasswd file stands for.
+USER, PASSWORD = "reader", "a-secret-word"
+HTPASSWD = USER + ":$2b$04$berthberthberthberthbe9MDo/xFgDdBgM4jCkuAVEMZU8E.sBH6\n"
 HOSTS = """server = "https://{host}"
 
 [host."http://{address}"]
@@ -24,16 +27,22 @@ HOSTS = """server = "https://{host}"
 
 
 class Registry:
-    """Debian's docker-registry over a storage directory that it does not change."""
+    """Debian's docker-registry over a storage directory that it does not change; with `asks`, only
+    for USER."""
 
-    def __init__(self, work, storage):
+    def __init__(self, work, storage, address=ADDRESS, asks=False):
         config = os.path.join(work, "registry.yml")
         with open(config, "w", encoding="utf-8") as f:
-            f.write(CONFIG.format(storage=storage, address=ADDRESS))
+            f.write(CONFIG.format(storage=storage, address=address))
+            if asks:
+                passwords = os.path.join(work, "htpasswd")
+                f.write(f"auth: {{htpasswd: {{realm: test, path: {passwords}}}}}\n")
+                with open(passwords, "w", encoding="utf-8") as words:
+                    words.write(HTPASSWD)
         with open(os.path.join(work, "registry.log"), "w", encoding="utf-8") as log:
             self._process = subprocess.Popen(["docker-registry", "serve", config], stdout=log,
                                              stderr=subprocess.STDOUT)
-        wait.until(lambda: wait.connects(ADDRESS), 20, "docker-registry to listen")
+        wait.until(lambda: wait.connects(address), 20, "docker-registry to listen")
 
     @property
     def pid(self):
