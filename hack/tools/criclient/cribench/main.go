@@ -81,7 +81,8 @@ func (t *target) start(ctx context.Context, number int, image, logs string,
 	config := &cri.PodSandboxConfig{
 		Metadata:     &cri.PodSandboxMetadata{Name: name, Uid: name, Namespace: "bench"},
 		LogDirectory: filepath.Join(logs, t.name, name),
-		Linux:        &cri.LinuxPodSandboxConfig{},
+		// One of its own, as kubelet does: the peer cannot say what a pod without one uses.
+		Linux: &cri.LinuxPodSandboxConfig{CgroupParent: t.cgroup(name)},
 	}
 	sandbox, err := timed(t, ctx, "RunPodSandbox", t.runtime.RunPodSandbox,
 		&cri.RunPodSandboxRequest{Config: config})
@@ -107,6 +108,18 @@ func (t *target) start(ctx context.Context, number int, image, logs string,
 	return p, err
 }
 
+func (t *target) cgroup(pod string) string {
+	return fmt.Sprintf("/cribench-%d-%s-%s", os.Getpid(), t.name, pod)
+}
+
+// Runtimes leave the parent to who asked for it.
+func (t *target) removeCgroup(pod string) {
+	hierarchies, _ := filepath.Glob("/sys/fs/cgroup/*" + t.cgroup(pod))
+	for _, directory := range append(hierarchies, "/sys/fs/cgroup"+t.cgroup(pod)) {
+		_ = os.Remove(directory)
+	}
+}
+
 func (t *target) end(ctx context.Context, p *pod) error {
 	if _, err := timed(t, ctx, "StopContainer", t.runtime.StopContainer,
 		&cri.StopContainerRequest{ContainerId: p.container}); err != nil {
@@ -122,6 +135,7 @@ func (t *target) end(ctx context.Context, p *pod) error {
 	}
 	_, err := timed(t, ctx, "RemovePodSandbox", t.runtime.RemovePodSandbox,
 		&cri.RemovePodSandboxRequest{PodSandboxId: p.id})
+	t.removeCgroup(p.config.Metadata.Name)
 	return err
 }
 
