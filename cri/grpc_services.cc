@@ -185,6 +185,11 @@ class AdminService final : public ::berth::v1::Admin::CallbackService {
     return Serve(shared_->Pull("ImportImage"), call, request, response, &shared_->images,
                  &ImageHandlers::Import);
   }
+  Reactor* Timeline(Call* call, const ::berth::v1::TimelineRequest* request,
+                    ::berth::v1::TimelineResponse* response) override {
+    return Serve(shared_->Inline("Timeline"), call, request, response, &shared_->pods,
+                 &PodHandlers::Timeline);
+  }
 
  private:
   Shared* const shared_;

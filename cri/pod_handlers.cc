@@ -2,6 +2,7 @@
 #include "cri/pod_handlers.h"
 
 #include "cri/translate_pod.h"
+#include "cri/utf8.h"
 
 namespace berth::cri {
 
@@ -72,6 +73,25 @@ StatusOr<v1::UpdatePodSandboxResourcesResponse> PodHandlers::Update(
   RETURN_IF_ERROR(
       service_->UpdatePodResources(context, request.pod_sandbox_id(), overhead, resources));
   return v1::UpdatePodSandboxResourcesResponse();
+}
+
+StatusOr<::berth::v1::TimelineResponse> PodHandlers::Timeline(
+    const Context&, const ::berth::v1::TimelineRequest& request) {
+  ASSIGN_OR_RETURN(const sandbox::Timeline timeline,
+                   service_->GetTimeline(request.pod_sandbox_id()));
+  ::berth::v1::TimelineResponse response;
+  response.set_pod_sandbox_id(timeline.pod_id);
+  for (const sandbox::TimelineStep& step : timeline.steps) {
+    ::berth::v1::TimelineStep* to = response.add_steps();
+    to->set_call(step.call);
+    to->set_container(ToUtf8(step.container));
+    to->set_step(step.step);
+    to->set_begin_ns(step.begin_ns);
+    to->set_end_ns(step.end_ns);
+    to->set_failed(step.failed);
+  }
+  response.set_dropped(timeline.dropped);
+  return response;
 }
 
 }  // namespace berth::cri

@@ -4,13 +4,14 @@
 
 #include "base/context.h"
 #include "base/status.h"
+#include "cri/api/berth/v1/admin.pb.h"
 #include "cri/api/runtime/v1/api.pb.h"
 #include "cri/chunks.h"
 #include "sandbox/sandbox.h"
 
 namespace berth::cri {
 
-// Thread safe. GetStatus, List and Stream do not block, the others do.
+// Thread safe. GetStatus, List, Stream and Timeline do not block, the others do.
 class PodHandlers {
  public:
   explicit PodHandlers(sandbox::Service* service) : service_(service) {}
@@ -29,6 +30,8 @@ class PodHandlers {
       const Context& context, const ::runtime::v1::StreamPodSandboxesRequest& request);
   StatusOr<::runtime::v1::UpdatePodSandboxResourcesResponse> Update(
       const Context& context, const ::runtime::v1::UpdatePodSandboxResourcesRequest& request);
+  StatusOr<::berth::v1::TimelineResponse> Timeline(const Context& context,
+                                                   const ::berth::v1::TimelineRequest& request);
 
  private:
   sandbox::Service* const service_;

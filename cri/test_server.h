@@ -50,6 +50,10 @@ class HandPods : public sandbox::Service {
   std::function<StatusOr<sandbox::ExecSyncResult>(const Context&, const std::string&,
                                                   const std::vector<std::string>&, int64_t)>
       exec_sync = [](auto&&...) { return sandbox::ExecSyncResult(); };
+  std::function<StatusOr<sandbox::Timeline>(const std::string&)> timeline =
+      [](const std::string& id) {
+        return sandbox::Timeline{id, {}, 0};
+      };
   sandbox::FakeEvents events;
   std::function<Status(const Context&, const std::string&, const std::optional<sandbox::Resources>&,
                        const std::optional<sandbox::Resources>&)>
@@ -116,6 +120,9 @@ class HandPods : public sandbox::Service {
   }
   Status SetPodRanges(const Context& context, const std::vector<std::string>& ranges) override {
     return set_ranges(context, ranges);
+  }
+  StatusOr<sandbox::Timeline> GetTimeline(const std::string& pod_id) const override {
+    return timeline(pod_id);
   }
   sandbox::NetworkState GetNetworkState() const override { return network_state; }
 

@@ -259,6 +259,7 @@ StatusOr<std::string> ManagerImpl::MakeContainer(const PodRecord& pod,
   record.created_at_ns = NowNs();
   record.config = config;
   record.resources = config.resources;
+  TimedCall call(&timelines_, pod.id, "CreateContainer", config.metadata->name);
   std::shared_ptr<const images::Image> image;
   RETURN_IF_ERROR(FillFromImage(pod, config, &record, &image));
   NamespaceOptions& options = record.config.security.namespaces;
@@ -306,7 +307,8 @@ StatusOr<std::string> ManagerImpl::MakeContainer(const PodRecord& pod,
        },
        {}},
   };
-  StepsResult result = RunSteps(steps, failpoint_);
+  StepsResult result = RunSteps(steps, failpoint_, call.observer());
+  call.Finish(!result.status.ok());
   if (result.status.ok()) return record.id;
   if (!result.clean) {
     // Nothing may be forgotten that still exists: removal of the pod tries again.

@@ -32,11 +32,14 @@ Status ManagerImpl::StartContainer(const Context& context, const std::string& id
         absl::StrCat("pod sandbox ", record->pod_id, ": not ready"));
   }
   RETURN_IF_ERROR(context.Check());
-  return StartLocked(context, *record, live.get());
+  TimedCall call(&timelines_, record->pod_id, "StartContainer", record->config.metadata->name);
+  Status status = StartLocked(*record, live.get(), &call);
+  call.Finish(!status.ok());
+  return status;
 }
 
-Status ManagerImpl::StartLocked(const Context&, const ContainerRecord& record,
-                                LiveContainer* live) {
+Status ManagerImpl::StartLocked(const ContainerRecord& record, LiveContainer* live,
+                                TimedCall* call) {
   {
     absl::MutexLock lock(&live->state);
     live->starting = true;
@@ -45,7 +48,9 @@ Status ManagerImpl::StartLocked(const Context&, const ContainerRecord& record,
   // Not the caller's context: a start given up in the middle would have to be undone, and kubelet
   // asks again. The steps are milliseconds.
   Status failpoint = failpoint_ ? failpoint_("container-start") : absl::OkStatus();
+  int64_t begin_ns = NowNs();
   StatusOr<pid_t> pid = failpoint.ok() ? runtime_->StartContainer(Context(), record.id) : failpoint;
+  call->Step("container-exec", begin_ns, !pid.ok());
   if (!pid.ok()) {
     absl::MutexLock lock(&live->state);
     live->starting = false;
@@ -54,10 +59,12 @@ Status ManagerImpl::StartLocked(const Context&, const ContainerRecord& record,
     if (!recorded.ok()) log::Error("container ", record.id, ": ", recorded.ToString());
     return pid.status();
   }
+  begin_ns = NowNs();
   Status recorded = Mutate(record.id, [](ContainerRecord& r) {
     r.state = ContainerState::kRunning;
     r.started_at_ns = NowNs();
   });
+  call->Step("container-running", begin_ns, !recorded.ok());
   absl::MutexLock lock(&live->state);
   live->starting = false;
   if (live->early_exit.has_value()) {

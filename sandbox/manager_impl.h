@@ -19,6 +19,7 @@
 #include "sandbox/operation.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/store.h"
+#include "sandbox/timeline.h"
 
 namespace berth::sandbox {
 
@@ -68,6 +69,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
     RETURN_IF_ERROR(context.Check());
     return network_->SetRanges(ranges);
   }
+  StatusOr<Timeline> GetTimeline(const std::string& pod_id) const override;
   NetworkState GetNetworkState() const override {
     network::NetworkStatus status = network_->GetStatus();
     return {status.ready, std::move(status.reason), std::move(status.message)};
@@ -80,7 +82,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   // pod_run.cc
   Status ValidatePod(const PodConfig& config, const std::string& handler) const;
   StatusOr<std::string> MakePod(const PodConfig& config, const std::string& handler);
-  std::vector<Step> PodSteps(PodRecord* record);
+  std::vector<Step> PodSteps(PodRecord* record, TimedCall* call);
   void Remember(const std::string& pod_id, const runtime::PodInfo& info);
 
   // pod_stop.cc; both want the pod's operation lock.
@@ -101,7 +103,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   StatusOr<runtime::ContainerSetup> SetupOf(const ContainerRecord& record, RootfsSpec rootfs) const;
 
   // container_start.cc
-  Status StartLocked(const Context& context, const ContainerRecord& record, LiveContainer* live);
+  Status StartLocked(const ContainerRecord& record, LiveContainer* live, TimedCall* call);
   Status FailStart(const std::string& id, const Status& why);
   void HandleExit(const std::string& id, const runtime::ExitInfo& exit);
   Status RecordExit(const std::string& id, const runtime::ExitInfo& exit);
@@ -135,6 +137,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   std::unique_ptr<Store> store_;
   const std::unique_ptr<ContainerStreams> streams_;
   Collector collector_;
+  Timelines timelines_;
   OperationTable operations_;
   mutable LiveTable<LivePod> live_pods_;
   LiveTable<LiveContainer> live_containers_;

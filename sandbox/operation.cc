@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sandbox/operation.h"
 
+#include "absl/time/clock.h"
+
 #include <algorithm>
 #include <optional>
 #include <stop_token>
@@ -8,13 +10,16 @@
 
 namespace berth::sandbox {
 
-StepsResult RunSteps(std::span<const Step> steps, const Failpoint& failpoint) {
+StepsResult RunSteps(std::span<const Step> steps, const Failpoint& failpoint,
+                     const StepObserver& observer) {
   StepsResult result;
   size_t reached = 0;
   for (const Step& step : steps) {
     ++reached;
+    const int64_t begin_ns = absl::GetCurrentTimeNanos();
     if (failpoint) result.status = failpoint(step.name);
     if (result.status.ok()) result.status = step.apply();
+    if (observer) observer(step.name, begin_ns, !result.status.ok());
     if (!result.status.ok()) break;
   }
   if (result.status.ok()) return result;

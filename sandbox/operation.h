@@ -5,6 +5,7 @@
 // changed by the last, so that recovery needs no second list.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -36,8 +37,12 @@ struct StepsResult {
   Status leftover;
 };
 
+// Called with the name of a step that was applied, whether it failed, and when it had begun.
+using StepObserver = std::function<void(std::string_view step, int64_t begin_ns, bool failed)>;
+
 // Applies `steps` in order. On failure undoes the failed step and those before it, in reverse.
-StepsResult RunSteps(std::span<const Step> steps, const Failpoint& failpoint);
+StepsResult RunSteps(std::span<const Step> steps, const Failpoint& failpoint,
+                     const StepObserver& observer = {});
 
 // Lets a repeated request (the same kind, name and attempt) join the one that runs and share its
 // result: kubelet repeats what it gave up waiting for. Thread safe.

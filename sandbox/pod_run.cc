@@ -156,7 +156,7 @@ StatusOr<std::string> ManagerImpl::RunPod(const Context& context, const PodConfi
   });
 }
 
-std::vector<Step> ManagerImpl::PodSteps(PodRecord* record) {
+std::vector<Step> ManagerImpl::PodSteps(PodRecord* record, TimedCall* call) {
   const PodConfig& config = record->config;
   const bool own_network = !HostNetwork(config);
   const runtime::PodSetup setup = SetupOfPod(*record, *options_.handlers.Find(record->handler));
@@ -175,12 +175,18 @@ std::vector<Step> ManagerImpl::PodSteps(PodRecord* record) {
        [=, this] { return RemoveTree(AT_FDCWD, PodDir(record->id)); }},
       {"pod-namespaces",
        [=, this]() -> Status {
-         ASSIGN_OR_RETURN(runtime::PodInfo info, runtime_->CreatePod(Context(), setup));
+         int64_t begin_ns = NowNs();
+         StatusOr<runtime::PodInfo> made = runtime_->CreatePod(Context(), setup);
+         call->Step("pod-namespaces: runtime", begin_ns, !made.ok());
+         ASSIGN_OR_RETURN(runtime::PodInfo info, std::move(made));
          Remember(record->id, info);
          if (!own_network) return absl::OkStatus();
          network::AttachRequest request{record->id, info.netns.get(),
                                         NetworkMappings(record->config.port_mappings)};
-         ASSIGN_OR_RETURN(network::Lease lease, network_->Attach(Context(), request));
+         begin_ns = NowNs();
+         StatusOr<network::Lease> attached = network_->Attach(Context(), request);
+         call->Step("pod-namespaces: network", begin_ns, !attached.ok());
+         ASSIGN_OR_RETURN(network::Lease lease, std::move(attached));
          record->lease =
              LeaseRecord{lease.interface, lease.mac, lease.addresses, record->config.port_mappings};
          return WriteHosts(PodDir(record->id), record->config, hostname, lease.addresses);
@@ -214,8 +220,11 @@ StatusOr<std::string> ManagerImpl::MakePod(const PodConfig& config, const std::s
   record.handler = handler;
   record.config = config;
   // The steps finish whether or not the client still waits: it will ask again under this name.
-  StepsResult result = RunSteps(PodSteps(&record), failpoint_);
+  TimedCall call(&timelines_, record.id, "RunPodSandbox", "");
+  StepsResult result = RunSteps(PodSteps(&record, &call), failpoint_, call.observer());
+  call.Finish(!result.status.ok());
   if (result.status.ok()) return record.id;
+  if (result.clean) timelines_.Erase(record.id);
   live_pods_.Erase(record.id);
   if (!result.clean) {
     log::Warning("pod ", record.id, ": ", result.leftover.ToString(),

@@ -47,7 +47,10 @@ Status ManagerImpl::RemovePod(const Context& context, const std::string& id) {
     absl::WriterMutexLock lock(&live->operation);
     removed = RemovePodLocked(context, full);
   }
-  if (removed.ok()) live_pods_.Erase(full);
+  if (removed.ok()) {
+    live_pods_.Erase(full);
+    timelines_.Erase(full);
+  }
   return removed;
 }
 

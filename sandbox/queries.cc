@@ -21,6 +21,11 @@ StatusOr<PodStatus> ManagerImpl::GetPod(const std::string& id) const {
   return out;
 }
 
+StatusOr<Timeline> ManagerImpl::GetTimeline(const std::string& pod_id) const {
+  ASSIGN_OR_RETURN(Store::Pod pod, store_->FindPod(pod_id));
+  return timelines_.Of(pod->id);
+}
+
 std::vector<PodStatus> ManagerImpl::ListPods(const PodFilter& filter) const {
   std::vector<PodStatus> out;
   for (const Store::Pod& pod : Select(*store_, filter)) out.push_back(Describe(*pod));

@@ -79,6 +79,10 @@ class Service : public EventSource {
                                             const std::vector<std::string>& command,
                                             int64_t timeout_s) = 0;
 
+  // How the pod and its containers came up, as far as this daemon saw it: without steps after a
+  // restart. NotFound for an unknown pod.
+  virtual StatusOr<Timeline> GetTimeline(const std::string& pod_id) const = 0;
+
   virtual NetworkState GetNetworkState() const = 0;
   // [blocks] The ranges of which pods get addresses, see network::Network::SetRanges.
   virtual Status SetPodRanges(const Context& context, const std::vector<std::string>& ranges) = 0;

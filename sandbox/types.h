@@ -319,4 +319,21 @@ struct ExecSyncResult {
   int32_t exit_code = 0;
 };
 
+// A stretch of time on the way from a call to the first instruction of a program. Nanoseconds
+// since the epoch.
+struct TimelineStep {
+  std::string call;       // RunPodSandbox, CreateContainer or StartContainer
+  std::string container;  // its name; empty for the pod itself
+  std::string step;       // empty: the whole call
+  int64_t begin_ns = 0;
+  int64_t end_ns = 0;
+  bool failed = false;
+};
+
+struct Timeline {
+  std::string pod_id;
+  std::vector<TimelineStep> steps;  // as they ended
+  size_t dropped = 0;               // that came after the list was full
+};
+
 }  // namespace berth::sandbox

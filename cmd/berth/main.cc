@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 
+#include "cmd/berth/timeline.h"
 #include "cri/api/berth/v1/admin.grpc.pb.h"
 
 namespace berth {
@@ -51,6 +52,19 @@ class Client {
     return 0;
   }
 
+  int Timeline(const std::string& pod, bool as_json) {
+    admin::TimelineRequest request;
+    request.set_pod_sandbox_id(pod);
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    admin::TimelineResponse response;
+    if (grpc::Status status = stub_->Timeline(&context, request, &response); !status.ok()) {
+      return Fail(status);
+    }
+    std::fputs((as_json ? TimelineJson(response) : TimelineText(response)).c_str(), stdout);
+    return 0;
+  }
+
  private:
   int Fail(const grpc::Status& status) const {
     if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
@@ -71,6 +85,7 @@ int Main(int argc, char** argv) {
   std::string socket = "/run/berth/berthd.sock";
   std::string path;
   std::string name;
+  std::string pod;
   CLI::App app{"Operates a node that runs berthd. For pods, containers and pulls see crictl."};
   app.name("berth");
   app.require_subcommand(1);
@@ -86,6 +101,11 @@ int Main(int argc, char** argv) {
       "import", "Imports an OCI layout (directory or tar) or a docker archive, prints image IDs");
   import->add_option("path", path, "What to import")->required();
   import->add_option("--name", name, "Name for the image; default: those in the archive");
+  bool as_json = false;
+  CLI::App* timeline = app.add_subcommand(
+      "timeline", "Shows where the time went while a pod and its containers came up");
+  timeline->add_option("pod", pod, "ID of the pod sandbox, or the beginning of it")->required();
+  timeline->add_flag("--json", as_json, "As one JSON object, times in nanoseconds");
   const CLI::App* version = app.add_subcommand("version", "Prints the versions of both sides");
   try {
     app.parse(argc, argv);
@@ -93,6 +113,7 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   Client client(socket);
+  if (timeline->parsed()) return client.Timeline(pod, as_json);
   return version->parsed() ? client.Version() : client.Import(path, name);
 }
 
