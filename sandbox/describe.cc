@@ -14,11 +14,14 @@ PodStatus Describe(const PodRecord& record) {
   return out;
 }
 
-ContainerStatus Describe(const ContainerRecord& record) {
+ContainerStatus Summarize(const ContainerRecord& record) {
   ContainerStatus out;
   out.id = record.id;
   out.pod_id = record.pod_id;
-  out.config = record.config;
+  out.config.metadata = record.config.metadata;
+  out.config.image = record.config.image;
+  out.config.labels = record.config.labels;
+  out.config.annotations = record.config.annotations;
   out.state = record.state;
   out.created_at_ns = record.created_at_ns;
   out.started_at_ns = record.started_at_ns;
@@ -29,6 +32,12 @@ ContainerStatus Describe(const ContainerRecord& record) {
   out.image_name = record.image_name;
   out.image_ref = record.image_ref;
   out.image_id = record.image_id;
+  return out;
+}
+
+ContainerStatus Describe(const ContainerRecord& record) {
+  ContainerStatus out = Summarize(record);
+  out.config = record.config;
   out.log_path = record.log_path;
   out.resources = record.resources;
   out.user = record.user;

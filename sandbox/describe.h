@@ -10,5 +10,7 @@ namespace berth::sandbox {
 // Without the verbose parts, which only a running daemon knows.
 PodStatus Describe(const PodRecord& record);
 ContainerStatus Describe(const ContainerRecord& record);
+// As much of it as lists show; a configuration is large, and most of it is not in any list.
+ContainerStatus Summarize(const ContainerRecord& record);
 
 }  // namespace berth::sandbox

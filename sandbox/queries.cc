@@ -49,7 +49,7 @@ StatusOr<ContainerStatus> ManagerImpl::GetContainer(const std::string& id) const
 
 std::vector<ContainerStatus> ManagerImpl::ListContainers(const ContainerFilter& filter) const {
   std::vector<ContainerStatus> out;
-  for (const Store::Container& record : Select(*store_, filter)) out.push_back(Describe(*record));
+  for (const Store::Container& record : Select(*store_, filter)) out.push_back(Summarize(*record));
   return out;
 }
 

@@ -66,6 +66,8 @@ class Service : public EventSource {
   // [blocks]
   virtual Status RemoveContainer(const Context& context, const std::string& id) = 0;
   virtual StatusOr<ContainerStatus> GetContainer(const std::string& id) const = 0;
+  // IDs, state, times, end and image; of the configuration the metadata, image, labels and
+  // annotations. The rest is empty.
   virtual std::vector<ContainerStatus> ListContainers(const ContainerFilter& filter) const = 0;
 
   // [blocks] All or nothing.
