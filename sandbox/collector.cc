@@ -121,7 +121,7 @@ void Collector::Measure() {
 
 ContainerStats Collector::StatsOf(const ContainerRecord& record, UsageDetail detail) {
   ContainerStats stats;
-  stats.container = Describe(record);
+  stats.container = Summarize(record);
   {
     absl::MutexLock lock(&mutex_);
     if (auto it = layers_.find(record.id); it != layers_.end()) stats.writable_layer = it->second;
