@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/container_handlers.h"
 
+#include "cri/joined.h"
 #include "cri/translate_container.h"
 
 namespace berth::cri {
@@ -48,15 +49,16 @@ StatusOr<v1::ContainerStatusResponse> ContainerHandlers::GetStatus(
   return response;
 }
 
-StatusOr<v1::ListContainersResponse> ContainerHandlers::List(
-    const Context&, const v1::ListContainersRequest& request) {
+StatusOr<std::string> ContainerHandlers::List(const Context&,
+                                              const v1::ListContainersRequest& request) {
   ASSIGN_OR_RETURN(const sandbox::ContainerFilter filter,
                    FromContainerFilter(request.filter(), "filter"));
-  v1::ListContainersResponse response;
-  for (const sandbox::ContainerStatus& container : service_->ListContainers(filter)) {
-    ToContainer(container, response.add_containers());
-  }
-  return response;
+  return Joined(
+      service_->ListContainers(filter), +[](const sandbox::ContainerStatus& container) {
+        v1::ListContainersResponse one;
+        ToContainer(container, one.add_containers());
+        return one.SerializeAsString();
+      });
 }
 
 StatusOr<ChunkSource<v1::StreamContainersResponse>> ContainerHandlers::Stream(
@@ -65,9 +67,9 @@ StatusOr<ChunkSource<v1::StreamContainersResponse>> ContainerHandlers::Stream(
                    FromContainerFilter(request.filter(), "filter"));
   return InChunks<v1::StreamContainersResponse>(
       service_->ListContainers(filter),
-      [](const sandbox::ContainerStatus& container, v1::StreamContainersResponse* response) {
+      [](const sandbox::ListedContainer& container, v1::StreamContainersResponse* response) {
         v1::Container* to = response->add_containers();
-        ToContainer(container, to);
+        ToContainer(container->Show(), to);
         return to;
       });
 }

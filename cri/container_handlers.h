@@ -2,6 +2,8 @@
 // The RPCs about containers.
 #pragma once
 
+#include <string>
+
 #include "base/context.h"
 #include "base/status.h"
 #include "cri/api/runtime/v1/api.pb.h"
@@ -25,8 +27,9 @@ class ContainerHandlers {
       const Context& context, const ::runtime::v1::RemoveContainerRequest& request);
   StatusOr<::runtime::v1::ContainerStatusResponse> GetStatus(
       const Context& context, const ::runtime::v1::ContainerStatusRequest& request);
-  StatusOr<::runtime::v1::ListContainersResponse> List(
-      const Context& context, const ::runtime::v1::ListContainersRequest& request);
+  // The bytes of a ListContainersResponse.
+  StatusOr<std::string> List(const Context& context,
+                             const ::runtime::v1::ListContainersRequest& request);
   StatusOr<ChunkSource<::runtime::v1::StreamContainersResponse>> Stream(
       const Context& context, const ::runtime::v1::StreamContainersRequest& request);
   StatusOr<::runtime::v1::UpdateContainerResourcesResponse> Update(

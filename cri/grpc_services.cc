@@ -5,6 +5,7 @@
 #include "cri/api/runtime/v1/api.grpc.pb.h"
 #include "cri/call.h"
 #include "cri/container_handlers.h"
+#include "cri/encoded_call.h"
 #include "cri/event_stream.h"
 #include "cri/image_handlers.h"
 #include "cri/pod_handlers.h"
@@ -64,6 +65,13 @@ struct Shared {
     return Serve(shared_->route(#method), call, request, response, &shared_->handlers,            \
                  &std::remove_reference_t<decltype(shared_->handlers)>::function);                \
   }
+// Methods whose handlers return bytes. They are raw below, see RuntimeBase.
+#define BERTH_SERVE_ENCODED(method, route, handlers, function)                                \
+  Reactor* method(Call* call, const grpc::ByteBuffer* request, grpc::ByteBuffer* response)    \
+      override {                                                                              \
+    return ServeEncoded(shared_->route(#method), call, request, response, &shared_->handlers, \
+                        &std::remove_reference_t<decltype(shared_->handlers)>::function);     \
+  }
 // Stream methods likewise: <method>Request, <method>Response.
 #define BERTH_SERVE_LIST(method, route, handlers, function)                            \
   grpc::ServerWriteReactor<v1::method##Response>* method(                              \
@@ -76,7 +84,10 @@ struct Shared {
     return new RefusedUnary(#method);                                                  \
   }
 
-class RuntimeService final : public v1::RuntimeService::CallbackService {
+using RuntimeBase = v1::RuntimeService::WithRawCallbackMethod_ListPodSandbox<
+    v1::RuntimeService::WithRawCallbackMethod_ListContainers<v1::RuntimeService::CallbackService>>;
+
+class RuntimeService final : public RuntimeBase {
  public:
   explicit RuntimeService(Shared* shared) : shared_(shared) {}
 
@@ -93,7 +104,7 @@ class RuntimeService final : public v1::RuntimeService::CallbackService {
   BERTH_SERVE(StopPodSandbox, Slow, pods, Stop)
   BERTH_SERVE(RemovePodSandbox, Work, pods, Remove)
   BERTH_SERVE(PodSandboxStatus, Inline, pods, GetStatus)
-  BERTH_SERVE(ListPodSandbox, Inline, pods, List)
+  BERTH_SERVE_ENCODED(ListPodSandbox, Inline, pods, List)
   BERTH_SERVE(UpdatePodSandboxResources, Work, pods, Update)
   BERTH_SERVE_LIST(StreamPodSandboxes, Inline, pods, Stream)
 
@@ -101,7 +112,7 @@ class RuntimeService final : public v1::RuntimeService::CallbackService {
   BERTH_SERVE(StartContainer, Work, containers, Start)
   BERTH_SERVE(StopContainer, Slow, containers, Stop)
   BERTH_SERVE(RemoveContainer, Work, containers, Remove)
-  BERTH_SERVE(ListContainers, Inline, containers, List)
+  BERTH_SERVE_ENCODED(ListContainers, Inline, containers, List)
   BERTH_SERVE_LIST(StreamContainers, Inline, containers, Stream)
   BERTH_SERVE(ContainerStatus, Inline, containers, GetStatus)
   BERTH_SERVE(UpdateContainerResources, Work, containers, Update)
@@ -154,6 +165,7 @@ class ImageService final : public v1::ImageService::CallbackService {
 };
 
 #undef BERTH_SERVE
+#undef BERTH_SERVE_ENCODED
 #undef BERTH_SERVE_LIST
 #undef BERTH_REFUSE
 

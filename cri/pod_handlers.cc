@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/pod_handlers.h"
 
+#include "cri/joined.h"
 #include "cri/translate_pod.h"
 #include "cri/utf8.h"
 
@@ -39,14 +40,14 @@ StatusOr<v1::PodSandboxStatusResponse> PodHandlers::GetStatus(
   return response;
 }
 
-StatusOr<v1::ListPodSandboxResponse> PodHandlers::List(const Context&,
-                                                       const v1::ListPodSandboxRequest& request) {
+StatusOr<std::string> PodHandlers::List(const Context&, const v1::ListPodSandboxRequest& request) {
   ASSIGN_OR_RETURN(const sandbox::PodFilter filter, FromPodFilter(request.filter(), "filter"));
-  v1::ListPodSandboxResponse response;
-  for (const sandbox::PodStatus& pod : service_->ListPods(filter)) {
-    ToPod(pod, response.add_items());
-  }
-  return response;
+  return Joined(
+      service_->ListPods(filter), +[](const sandbox::PodStatus& pod) {
+        v1::ListPodSandboxResponse one;
+        ToPod(pod, one.add_items());
+        return one.SerializeAsString();
+      });
 }
 
 StatusOr<ChunkSource<v1::StreamPodSandboxesResponse>> PodHandlers::Stream(
@@ -54,9 +55,9 @@ StatusOr<ChunkSource<v1::StreamPodSandboxesResponse>> PodHandlers::Stream(
   ASSIGN_OR_RETURN(const sandbox::PodFilter filter, FromPodFilter(request.filter(), "filter"));
   return InChunks<v1::StreamPodSandboxesResponse>(
       service_->ListPods(filter),
-      [](const sandbox::PodStatus& pod, v1::StreamPodSandboxesResponse* response) {
+      [](const sandbox::ListedPod& pod, v1::StreamPodSandboxesResponse* response) {
         v1::PodSandbox* to = response->add_pod_sandboxes();
-        ToPod(pod, to);
+        ToPod(pod->Show(), to);
         return to;
       });
 }

@@ -2,6 +2,8 @@
 // The RPCs about pods.
 #pragma once
 
+#include <string>
+
 #include "base/context.h"
 #include "base/status.h"
 #include "cri/api/berth/v1/admin.pb.h"
@@ -24,8 +26,9 @@ class PodHandlers {
       const Context& context, const ::runtime::v1::RemovePodSandboxRequest& request);
   StatusOr<::runtime::v1::PodSandboxStatusResponse> GetStatus(
       const Context& context, const ::runtime::v1::PodSandboxStatusRequest& request);
-  StatusOr<::runtime::v1::ListPodSandboxResponse> List(
-      const Context& context, const ::runtime::v1::ListPodSandboxRequest& request);
+  // The bytes of a ListPodSandboxResponse.
+  StatusOr<std::string> List(const Context& context,
+                             const ::runtime::v1::ListPodSandboxRequest& request);
   StatusOr<ChunkSource<::runtime::v1::StreamPodSandboxesResponse>> Stream(
       const Context& context, const ::runtime::v1::StreamPodSandboxesRequest& request);
   StatusOr<::runtime::v1::UpdatePodSandboxResourcesResponse> Update(

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cri/server.h"
@@ -73,8 +74,8 @@ class HandPods : public sandbox::Service {
     return remove_pod(context, id);
   }
   StatusOr<sandbox::PodStatus> GetPod(const std::string& id) const override { return get_pod(id); }
-  std::vector<sandbox::PodStatus> ListPods(const sandbox::PodFilter& filter) const override {
-    return list_pods(filter);
+  std::vector<sandbox::ListedPod> ListPods(const sandbox::PodFilter& filter) const override {
+    return AsListed(list_pods(filter));
   }
   StatusOr<std::string> CreateContainer(const Context& context, const std::string& pod_id,
                                         const sandbox::ContainerConfig& config) override {
@@ -92,9 +93,9 @@ class HandPods : public sandbox::Service {
   StatusOr<sandbox::ContainerStatus> GetContainer(const std::string& id) const override {
     return get_container(id);
   }
-  std::vector<sandbox::ContainerStatus> ListContainers(
+  std::vector<sandbox::ListedContainer> ListContainers(
       const sandbox::ContainerFilter& filter) const override {
-    return list_containers(filter);
+    return AsListed(list_containers(filter));
   }
   Status UpdateResources(const Context& context, const std::string& id,
                          const sandbox::Resources& resources) override {
@@ -127,6 +128,19 @@ class HandPods : public sandbox::Service {
   sandbox::NetworkState GetNetworkState() const override { return network_state; }
 
  private:
+  template <typename Status>
+  struct Item final : sandbox::Listed<Status> {
+    explicit Item(Status status) : shown(std::move(status)) {}
+    Status Show() const override { return shown; }
+    const Status shown;
+  };
+  template <typename Status>
+  static std::vector<std::shared_ptr<const sandbox::Listed<Status>>> AsListed(
+      std::vector<Status> items) {
+    std::vector<std::shared_ptr<const sandbox::Listed<Status>>> out;
+    for (Status& item : items) out.push_back(std::make_shared<Item<Status>>(std::move(item)));
+    return out;
+  }
   static Status Ok(const Context&, const std::string&) { return absl::OkStatus(); }
 };
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "sandbox/describe.h"
 #include "sandbox/filter.h"
+#include "sandbox/parallel.h"
 
 namespace berth::sandbox {
 namespace {
@@ -207,20 +208,19 @@ StatusOr<PodStats> Collector::GetPodStats(const std::string& id) {
 }
 
 std::vector<ContainerStats> Collector::ListContainerStats(const ContainerFilter& filter) {
-  std::vector<ContainerStats> list;
-  for (const Store::Container& record : Select(*sources_.store, filter)) {
-    list.push_back(StatsOf(*record, UsageDetail::kStats));
-  }
+  const std::vector<Store::Container> records = Select(*sources_.store, filter);
+  std::vector<ContainerStats> list(records.size());
+  ForEachInParallel(records.size(),
+                    [&](size_t i) { list[i] = StatsOf(*records[i], UsageDetail::kStats); });
   return list;
 }
 
 std::vector<PodStats> Collector::ListPodStats(const PodFilter& filter, UsageDetail detail) {
   PodFilter ready = filter;
   ready.state = PodState::kReady;
-  std::vector<PodStats> list;
-  for (const Store::Pod& record : Select(*sources_.store, ready)) {
-    list.push_back(StatsOf(*record, detail));
-  }
+  const std::vector<Store::Pod> records = Select(*sources_.store, ready);
+  std::vector<PodStats> list(records.size());
+  ForEachInParallel(records.size(), [&](size_t i) { list[i] = StatsOf(*records[i], detail); });
   AddNetwork(&list);
   return list;
 }

@@ -12,19 +12,32 @@ bool HasLabels(const StringMap& labels, const StringMap& wanted) {
   return true;
 }
 
+// Those that the IDs leave, in the store's order.
+std::vector<Store::Container> Candidates(const Store& store, const ContainerFilter& filter) {
+  std::string pod_id;
+  if (!filter.pod_id.empty()) {
+    StatusOr<Store::Pod> pod = store.FindPod(filter.pod_id);
+    if (!pod.ok()) return {};
+    pod_id = (*pod)->id;
+  }
+  if (filter.id.empty()) return pod_id.empty() ? store.Containers() : store.ContainersOf(pod_id);
+  StatusOr<Store::Container> one = store.FindContainer(filter.id);
+  if (!one.ok() || (!pod_id.empty() && (*one)->pod_id != pod_id)) return {};
+  return {*std::move(one)};
+}
+
 }  // namespace
 
 std::vector<Store::Pod> Select(const Store& store, const PodFilter& filter) {
   std::vector<Store::Pod> out;
-  std::string only;
+  Store::Pod only;
   if (!filter.id.empty()) {
     StatusOr<Store::Pod> pod = store.FindPod(filter.id);
     if (!pod.ok()) return out;
-    only = (*pod)->id;
+    only = *std::move(pod);
   }
-  for (Store::Pod& pod : store.Pods()) {
+  for (Store::Pod& pod : only != nullptr ? std::vector<Store::Pod>{only} : store.Pods()) {
     if (pod->phase == Phase::kCreating) continue;
-    if (!only.empty() && pod->id != only) continue;
     if (filter.state.has_value() && pod->state != *filter.state) continue;
     if (HasLabels(pod->config.labels, filter.labels)) out.push_back(std::move(pod));
   }
@@ -33,21 +46,8 @@ std::vector<Store::Pod> Select(const Store& store, const PodFilter& filter) {
 
 std::vector<Store::Container> Select(const Store& store, const ContainerFilter& filter) {
   std::vector<Store::Container> out;
-  std::string only, only_pod;
-  if (!filter.id.empty()) {
-    StatusOr<Store::Container> record = store.FindContainer(filter.id);
-    if (!record.ok()) return out;
-    only = (*record)->id;
-  }
-  if (!filter.pod_id.empty()) {
-    StatusOr<Store::Pod> pod = store.FindPod(filter.pod_id);
-    if (!pod.ok()) return out;
-    only_pod = (*pod)->id;
-  }
-  for (Store::Container& record : store.Containers()) {
+  for (Store::Container& record : Candidates(store, filter)) {
     if (record->phase == Phase::kCreating) continue;
-    if (!only.empty() && record->id != only) continue;
-    if (!only_pod.empty() && record->pod_id != only_pod) continue;
     if (filter.state.has_value() && record->state != *filter.state) continue;
     if (HasLabels(record->config.labels, filter.labels)) out.push_back(std::move(record));
   }

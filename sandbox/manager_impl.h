@@ -46,7 +46,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
                             const std::optional<Resources>& overhead,
                             const std::optional<Resources>& resources) override;
   StatusOr<PodStatus> GetPod(const std::string& id) const override;
-  std::vector<PodStatus> ListPods(const PodFilter& filter) const override;
+  std::vector<ListedPod> ListPods(const PodFilter& filter) const override;
 
   StatusOr<std::string> CreateContainer(const Context& context, const std::string& pod_id,
                                         const ContainerConfig& config) override;
@@ -54,7 +54,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   Status StopContainer(const Context& context, const std::string& id, int64_t timeout_s) override;
   Status RemoveContainer(const Context& context, const std::string& id) override;
   StatusOr<ContainerStatus> GetContainer(const std::string& id) const override;
-  std::vector<ContainerStatus> ListContainers(const ContainerFilter& filter) const override;
+  std::vector<ListedContainer> ListContainers(const ContainerFilter& filter) const override;
   Status UpdateResources(const Context& context, const std::string& id,
                          const Resources& resources) override;
   Status ReopenLog(const Context& context, const std::string& id) override;

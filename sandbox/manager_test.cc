@@ -157,8 +157,8 @@ TEST_F(ManagerTest, WhatCannotBeUndoneStaysAsANotReadyPod) {
   EXPECT_FALSE(manager_->RunPod(Context(), Pod(), "").ok());
   auto pods = manager_->ListPods({});
   ASSERT_THAT(pods, SizeIs(1));
-  EXPECT_EQ(pods[0].state, PodState::kNotReady);
-  EXPECT_OK(manager_->RemovePod(Context(), pods[0].id));
+  EXPECT_EQ(pods[0]->Show().state, PodState::kNotReady);
+  EXPECT_OK(manager_->RemovePod(Context(), pods[0]->Show().id));
   ExpectNothingLeft();
 }
 

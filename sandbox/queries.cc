@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Status and List: from memory, never waiting for an operation.
+#include <iterator>
+
 #include "sandbox/describe.h"
 #include "sandbox/filter.h"
 #include "sandbox/manager_impl.h"
@@ -26,10 +28,9 @@ StatusOr<Timeline> ManagerImpl::GetTimeline(const std::string& pod_id) const {
   return timelines_.Of(pod->id);
 }
 
-std::vector<PodStatus> ManagerImpl::ListPods(const PodFilter& filter) const {
-  std::vector<PodStatus> out;
-  for (const Store::Pod& pod : Select(*store_, filter)) out.push_back(Describe(*pod));
-  return out;
+std::vector<ListedPod> ManagerImpl::ListPods(const PodFilter& filter) const {
+  std::vector<Store::Pod> pods = Select(*store_, filter);
+  return {std::make_move_iterator(pods.begin()), std::make_move_iterator(pods.end())};
 }
 
 StatusOr<ContainerStatus> ManagerImpl::GetContainer(const std::string& id) const {
@@ -47,10 +48,9 @@ StatusOr<ContainerStatus> ManagerImpl::GetContainer(const std::string& id) const
   return out;
 }
 
-std::vector<ContainerStatus> ManagerImpl::ListContainers(const ContainerFilter& filter) const {
-  std::vector<ContainerStatus> out;
-  for (const Store::Container& record : Select(*store_, filter)) out.push_back(Summarize(*record));
-  return out;
+std::vector<ListedContainer> ManagerImpl::ListContainers(const ContainerFilter& filter) const {
+  std::vector<Store::Container> containers = Select(*store_, filter);
+  return {std::make_move_iterator(containers.begin()), std::make_move_iterator(containers.end())};
 }
 
 }  // namespace berth::sandbox

@@ -16,6 +16,7 @@
 #include "base/status.h"
 #include "sandbox/events.h"
 #include "sandbox/handler.h"
+#include "sandbox/listed.h"
 #include "sandbox/stats.h"
 #include "sandbox/streams.h"
 #include "sandbox/types.h"
@@ -53,7 +54,8 @@ class Service : public EventSource {
                                     const std::optional<Resources>& overhead,
                                     const std::optional<Resources>& resources) = 0;
   virtual StatusOr<PodStatus> GetPod(const std::string& id) const = 0;
-  virtual std::vector<PodStatus> ListPods(const PodFilter& filter) const = 0;
+  // Newest first, and so are containers.
+  virtual std::vector<ListedPod> ListPods(const PodFilter& filter) const = 0;
 
   // [blocks]
   virtual StatusOr<std::string> CreateContainer(const Context& context, const std::string& pod_id,
@@ -66,9 +68,9 @@ class Service : public EventSource {
   // [blocks]
   virtual Status RemoveContainer(const Context& context, const std::string& id) = 0;
   virtual StatusOr<ContainerStatus> GetContainer(const std::string& id) const = 0;
-  // IDs, state, times, end and image; of the configuration the metadata, image, labels and
-  // annotations. The rest is empty.
-  virtual std::vector<ContainerStatus> ListContainers(const ContainerFilter& filter) const = 0;
+  // They show IDs, state, times, end and image; of the configuration the metadata, image, labels
+  // and annotations. The rest is empty.
+  virtual std::vector<ListedContainer> ListContainers(const ContainerFilter& filter) const = 0;
 
   // [blocks] All or nothing.
   virtual Status UpdateResources(const Context& context, const std::string& id,

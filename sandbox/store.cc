@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sandbox/store.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/time/clock.h"
 
+#include "sandbox/describe.h"
 #include "sandbox/record_codec.h"
 
 namespace berth::sandbox {
@@ -16,30 +16,16 @@ constexpr std::string_view kMigrations[] = {
     "CREATE TABLE containers(id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID",
 };
 
-template <typename Map>
-auto Sorted(const Map& map, auto keep) {
-  std::vector<typename Map::mapped_type> out;
-  out.reserve(map.size());
-  for (const auto& [id, record] : map) {
-    if (keep(*record)) out.push_back(record);
-  }
-  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
-    return a->created_at_ns != b->created_at_ns ? a->created_at_ns > b->created_at_ns
-                                                : a->id < b->id;
-  });
-  return out;
-}
-
-template <typename Map>
-StatusOr<typename Map::mapped_type> FindByPrefix(const Map& map, const std::string& prefix,
-                                                 std::string_view kind) {
+template <typename Record>
+StatusOr<std::shared_ptr<const Record>> FindByPrefix(const RecordTable<Record>& table,
+                                                     const std::string& prefix,
+                                                     std::string_view kind) {
   std::string name(kind);
   if (prefix.empty()) return absl::NotFoundError(absl::StrCat(name, " id: empty"));
-  if (auto it = map.find(prefix); it != map.end()) return it->second;
-  typename Map::mapped_type found;
-  if (prefix.size() < 64) {
-    for (const auto& [id, record] : map) {
-      if (!id.starts_with(prefix)) continue;
+  std::shared_ptr<const Record> found = table.Get(prefix);
+  if (found == nullptr && prefix.size() < 64) {
+    for (const auto& record : table.order()) {
+      if (!record->id.starts_with(prefix)) continue;
       if (found != nullptr) {
         return absl::InvalidArgumentError(
             absl::StrCat(name, " id \"", prefix, "\": ambiguous prefix"));
@@ -59,6 +45,9 @@ std::string PodName(const PodMetadata& metadata) {
   return absl::StrCat(metadata.name, "_", metadata.ns, "_", metadata.uid, "_", metadata.attempt);
 }
 
+PodStatus StoredPod::Show() const { return Describe(*this); }
+ContainerStatus StoredContainer::Show() const { return Summarize(*this); }
+
 StatusOr<std::unique_ptr<Store>> Store::Open(Database* database, EventHub* events) {
   RETURN_IF_ERROR(database->Migrate("sandbox", kMigrations));
   std::unique_ptr<Store> store(new Store(database, events));
@@ -74,13 +63,15 @@ Status Store::Load() {
     const std::string& id = TextOf(row[0]);
     ASSIGN_OR_RETURN(auto record, codec::FromText<PodRecord>(TextOf(row[1]),
                                                              absl::StrCat("record of pod ", id)));
-    pods_[id] = std::make_shared<const PodRecord>(std::move(record));
+    pods_.Set(id, std::make_shared<const StoredPod>(std::move(record)));
   }
   for (const auto& row : containers) {
     const std::string& id = TextOf(row[0]);
     ASSIGN_OR_RETURN(auto record, codec::FromText<ContainerRecord>(
                                       TextOf(row[1]), absl::StrCat("record of container ", id)));
-    containers_[id] = std::make_shared<const ContainerRecord>(std::move(record));
+    auto container = std::make_shared<const StoredContainer>(std::move(record));
+    by_pod_[container->pod_id].insert(container);
+    containers_.Set(id, std::move(container));
   }
   return absl::OkStatus();
 }
@@ -90,7 +81,7 @@ Status Store::Put(const PodRecord& record) {
   RETURN_IF_ERROR(
       database_->Run("INSERT INTO pods VALUES(?1,?2) ON CONFLICT(id) DO UPDATE SET record=?2", row)
           .status());
-  SetPod(record.id, std::make_shared<const PodRecord>(record));
+  SetPod(record.id, std::make_shared<const StoredPod>(record));
   return absl::OkStatus();
 }
 
@@ -100,12 +91,12 @@ Status Store::Put(const ContainerRecord& record) {
       database_
           ->Run("INSERT INTO containers VALUES(?1,?2) ON CONFLICT(id) DO UPDATE SET record=?2", row)
           .status());
-  SetContainer(record.id, std::make_shared<const ContainerRecord>(record));
+  SetContainer(record.id, std::make_shared<const StoredContainer>(record));
   return absl::OkStatus();
 }
 
 void Store::Remember(const ContainerRecord& record) {
-  SetContainer(record.id, std::make_shared<const ContainerRecord>(record));
+  SetContainer(record.id, std::make_shared<const StoredContainer>(record));
 }
 
 Status Store::ErasePod(const std::string& id) {
@@ -125,9 +116,8 @@ Status Store::EraseContainer(const std::string& id) {
 void Store::SetPod(const std::string& id, Pod record) {
   {
     absl::MutexLock lock(&mutex_);
-    Pod before = std::exchange(pods_[id], record);
+    Pod before = pods_.Set(id, record);
     Announce(EventsOf(before.get(), record.get()), id, record == nullptr ? before : record);
-    if (record == nullptr) pods_.erase(id);
   }
   events_->WakeAll();
 }
@@ -135,12 +125,15 @@ void Store::SetPod(const std::string& id, Pod record) {
 void Store::SetContainer(const std::string& id, Container record) {
   {
     absl::MutexLock lock(&mutex_);
-    Container before = std::exchange(containers_[id], record);
-    const std::vector<EventType> types = EventsOf(before.get(), record.get());
+    Container before = containers_.Set(id, record);
     const Container known = record == nullptr ? before : record;
-    if (record == nullptr) containers_.erase(id);
-    if (auto pod = known == nullptr ? pods_.end() : pods_.find(known->pod_id); pod != pods_.end()) {
-      Announce(types, id, pod->second);
+    if (known == nullptr) return;
+    auto of_pod = by_pod_.try_emplace(known->pod_id).first;
+    if (before != nullptr) of_pod->second.erase(before);
+    if (record != nullptr) of_pod->second.insert(record);
+    if (of_pod->second.empty()) by_pod_.erase(of_pod);
+    if (Pod pod = pods_.Get(known->pod_id); pod != nullptr) {
+      Announce(EventsOf(before.get(), record.get()), id, pod);
     }
   }
   events_->WakeAll();
@@ -149,9 +142,12 @@ void Store::SetContainer(const std::string& id, Container record) {
 void Store::Announce(const std::vector<EventType>& types, const std::string& id,
                      const Pod& pod) const {
   if (types.empty() || !events_->Wanted()) return;
-  const std::vector<Container> containers = Sorted(containers_, [&](const ContainerRecord& r) {
-    return r.pod_id == pod->id && r.phase != Phase::kCreating;
-  });
+  std::vector<std::shared_ptr<const ContainerRecord>> containers;
+  if (auto of_pod = by_pod_.find(pod->id); of_pod != by_pod_.end()) {
+    for (const Container& container : of_pod->second) {
+      if (container->phase != Phase::kCreating) containers.push_back(container);
+    }
+  }
   for (EventType type : types) {
     events_->Publish({type, id, absl::GetCurrentTimeNanos(), pod, containers});
   }
@@ -159,14 +155,12 @@ void Store::Announce(const std::vector<EventType>& types, const std::string& id,
 
 Store::Pod Store::GetPod(const std::string& id) const {
   absl::ReaderMutexLock lock(&mutex_);
-  auto it = pods_.find(id);
-  return it == pods_.end() ? nullptr : it->second;
+  return pods_.Get(id);
 }
 
 Store::Container Store::GetContainer(const std::string& id) const {
   absl::ReaderMutexLock lock(&mutex_);
-  auto it = containers_.find(id);
-  return it == containers_.end() ? nullptr : it->second;
+  return containers_.Get(id);
 }
 
 StatusOr<Store::Pod> Store::FindPod(const std::string& prefix) const {
@@ -181,22 +175,24 @@ StatusOr<Store::Container> Store::FindContainer(const std::string& prefix) const
 
 std::vector<Store::Pod> Store::Pods() const {
   absl::ReaderMutexLock lock(&mutex_);
-  return Sorted(pods_, [](const PodRecord&) { return true; });
+  return pods_.All();
 }
 
 std::vector<Store::Container> Store::Containers() const {
   absl::ReaderMutexLock lock(&mutex_);
-  return Sorted(containers_, [](const ContainerRecord&) { return true; });
+  return containers_.All();
 }
 
 std::vector<Store::Container> Store::ContainersOf(const std::string& pod_id) const {
   absl::ReaderMutexLock lock(&mutex_);
-  return Sorted(containers_, [&](const ContainerRecord& r) { return r.pod_id == pod_id; });
+  auto of_pod = by_pod_.find(pod_id);
+  if (of_pod == by_pod_.end()) return {};
+  return {of_pod->second.begin(), of_pod->second.end()};
 }
 
 Store::Pod Store::PodNamed(const std::string& name) const {
   absl::ReaderMutexLock lock(&mutex_);
-  for (const auto& [id, record] : pods_) {
+  for (const Pod& record : pods_.order()) {
     if (record->config.metadata.has_value() && PodName(*record->config.metadata) == name) {
       return record;
     }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -12,16 +13,28 @@
 #include "absl/synchronization/mutex.h"
 #include "base/database.h"
 #include "sandbox/event_hub.h"
+#include "sandbox/listed.h"
+#include "sandbox/record_table.h"
 #include "sandbox/records.h"
 
 namespace berth::sandbox {
+
+// Records as the store keeps them: they can be listed as they are.
+struct StoredPod final : PodRecord, Listed<PodStatus> {
+  explicit StoredPod(PodRecord record) : PodRecord(std::move(record)) {}
+  PodStatus Show() const override;
+};
+struct StoredContainer final : ContainerRecord, Listed<ContainerStatus> {
+  explicit StoredContainer(ContainerRecord record) : ContainerRecord(std::move(record)) {}
+  ContainerStatus Show() const override;
+};
 
 // The records handed out are immutable and shared: the table owns the current one, readers own
 // what they looked up. Thread safe; readers never wait for the disk.
 class Store {
  public:
-  using Pod = std::shared_ptr<const PodRecord>;
-  using Container = std::shared_ptr<const ContainerRecord>;
+  using Pod = std::shared_ptr<const StoredPod>;
+  using Container = std::shared_ptr<const StoredContainer>;
 
   // Loads everything. DataLoss if a record cannot be read. Every later change is told to `events`,
   // in the order in which readers see it. Both outlive the store.
@@ -61,8 +74,11 @@ class Store {
   Database* const database_;
   EventHub* const events_;
   mutable absl::Mutex mutex_;
-  absl::flat_hash_map<std::string, Pod> pods_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<std::string, Container> containers_ ABSL_GUARDED_BY(mutex_);
+  RecordTable<StoredPod> pods_ ABSL_GUARDED_BY(mutex_);
+  RecordTable<StoredContainer> containers_ ABSL_GUARDED_BY(mutex_);
+  // Of pods that have any.
+  absl::flat_hash_map<std::string, RecordTable<StoredContainer>::Order> by_pod_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace berth::sandbox

@@ -55,12 +55,23 @@ int UsageFiles::DirOf(const Hierarchy& hierarchy) {
   return dir.fd.ok() ? dir.fd.get() : -1;
 }
 
+UniqueFd UsageFiles::OpenFile(const Hierarchy& hierarchy, const char* file) {
+  Dir& dir = dirs_[static_cast<size_t>(&hierarchy - hierarchies_.data())];
+  if (!dir.used) {
+    dir.used = true;
+    const std::string whole = absl::StrCat(hierarchy.mount_point, "/", path_, "/", file);
+    UniqueFd fd(::open(whole.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd.ok()) return fd;
+    // Now the directory tells whether only the file is missing.
+  }
+  const int parent = DirOf(hierarchy);
+  return parent < 0 ? UniqueFd() : UniqueFd(::openat(parent, file, O_RDONLY | O_CLOEXEC));
+}
+
 // No Status here: a missing file is the common case (an old kernel, a controller that is off), and
 // its message would cost more than the reading.
 std::string_view UsageFiles::Read(const Hierarchy& hierarchy, const char* file) {
-  const int dir = DirOf(hierarchy);
-  if (dir < 0) return {};
-  const UniqueFd fd(openat(dir, file, O_RDONLY | O_CLOEXEC));
+  const UniqueFd fd = OpenFile(hierarchy, file);
   if (!fd.ok()) return {};
   size_t size = 0;
   while (size < kMaxFile) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control files of one cgroup across hierarchies, for one reading: a directory is opened at its
-// first file and closed with the object, so that nothing is held between readings.
+// second file, since of most only one is read, and closed with the object, so that nothing is held
+// between readings.
 #pragma once
 
 #include <memory>
@@ -40,10 +41,12 @@ class UsageFiles {
   bool IsCounted(const Hierarchy& hierarchy) const;
   // -1 if there is none.
   int DirOf(const Hierarchy& hierarchy);
+  UniqueFd OpenFile(const Hierarchy& hierarchy, const char* file);
 
   const std::vector<Hierarchy>& hierarchies_;
   const std::string& path_;
   struct Dir {
+    bool used = false;  // a file of it was opened
     bool tried = false;
     UniqueFd fd;
   };
