@@ -13,6 +13,15 @@ bool HasLabels(const StringMap& labels, const StringMap& wanted) {
 }
 
 // Those that the IDs leave, in the store's order.
+std::vector<Store::Pod> Candidates(const Store& store, const PodFilter& filter) {
+  if (filter.id.empty()) return store.Pods();
+  std::vector<Store::Pod> found;
+  if (StatusOr<Store::Pod> one = store.FindPod(filter.id); one.ok()) {
+    found.push_back(*std::move(one));
+  }
+  return found;
+}
+
 std::vector<Store::Container> Candidates(const Store& store, const ContainerFilter& filter) {
   std::string pod_id;
   if (!filter.pod_id.empty()) {
@@ -23,20 +32,16 @@ std::vector<Store::Container> Candidates(const Store& store, const ContainerFilt
   if (filter.id.empty()) return pod_id.empty() ? store.Containers() : store.ContainersOf(pod_id);
   StatusOr<Store::Container> one = store.FindContainer(filter.id);
   if (!one.ok() || (!pod_id.empty() && (*one)->pod_id != pod_id)) return {};
-  return {*std::move(one)};
+  std::vector<Store::Container> found;
+  found.push_back(*std::move(one));
+  return found;
 }
 
 }  // namespace
 
 std::vector<Store::Pod> Select(const Store& store, const PodFilter& filter) {
   std::vector<Store::Pod> out;
-  Store::Pod only;
-  if (!filter.id.empty()) {
-    StatusOr<Store::Pod> pod = store.FindPod(filter.id);
-    if (!pod.ok()) return out;
-    only = *std::move(pod);
-  }
-  for (Store::Pod& pod : only != nullptr ? std::vector<Store::Pod>{only} : store.Pods()) {
+  for (Store::Pod& pod : Candidates(store, filter)) {
     if (pod->phase == Phase::kCreating) continue;
     if (filter.state.has_value() && pod->state != *filter.state) continue;
     if (HasLabels(pod->config.labels, filter.labels)) out.push_back(std::move(pod));

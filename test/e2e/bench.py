@@ -22,7 +22,8 @@ ORDER = ("RunPodSandbox", "CreateContainer", "StartContainer", "ExecSync", "List
          "RemoveImage")
 STREAMS = ("exec: first byte (ms)", "exec: whole (ms)", "exec: output (MiB/s)",
            "exec: input (MiB/s)", "port-forward (MiB/s)")
-LISTS = ("ListPodSandbox", "ListContainers", "ListContainerStats", "ListPodSandboxStats",
+LISTS = ("ListPodSandbox", "ListPodSandbox, undecoded", "ListContainers",
+         "ListContainers, undecoded", "ListContainerStats", "ListPodSandboxStats",
          "kill to event")
 WORKLOAD = "sleep"
 

@@ -29,6 +29,7 @@ import (
 
 type target struct {
 	name    string
+	client  *grpc.ClientConn
 	runtime cri.RuntimeServiceClient
 	images  cri.ImageServiceClient
 	times   map[string][]float64
@@ -48,7 +49,7 @@ func (t *targets) Set(value string) error {
 	if err != nil {
 		return err
 	}
-	*t = append(*t, &target{name, cri.NewRuntimeServiceClient(connection),
+	*t = append(*t, &target{name, connection, cri.NewRuntimeServiceClient(connection),
 		cri.NewImageServiceClient(connection), map[string][]float64{}})
 	return nil
 }
@@ -72,6 +73,19 @@ type pod struct {
 	config    *cri.PodSandboxConfig
 }
 
+// labels are those that kubelet sets.
+func labels(pod, container string) map[string]string {
+	set := map[string]string{
+		"io.kubernetes.pod.name":      pod,
+		"io.kubernetes.pod.namespace": "bench",
+		"io.kubernetes.pod.uid":       pod,
+	}
+	if container != "" {
+		set["io.kubernetes.container.name"] = container
+	}
+	return set
+}
+
 func (t *target) start(ctx context.Context, number int, image, logs string,
 	command ...string) (*pod, error) {
 	if len(command) == 0 {
@@ -81,6 +95,8 @@ func (t *target) start(ctx context.Context, number int, image, logs string,
 	config := &cri.PodSandboxConfig{
 		Metadata:     &cri.PodSandboxMetadata{Name: name, Uid: name, Namespace: "bench"},
 		LogDirectory: filepath.Join(logs, t.name, name),
+		Labels:       labels(name, ""),
+		Annotations:  map[string]string{"kubernetes.io/config.source": "api"},
 		// One of its own, as kubelet does: the peer cannot say what a pod without one uses.
 		Linux: &cri.LinuxPodSandboxConfig{CgroupParent: t.cgroup(name)},
 	}
@@ -97,7 +113,15 @@ func (t *target) start(ctx context.Context, number int, image, logs string,
 				Image:    &cri.ImageSpec{Image: image},
 				Command:  command,
 				LogPath:  "c.log",
-				Linux:    &cri.LinuxContainerConfig{},
+				Labels:   labels(name, "c"),
+				Annotations: map[string]string{
+					"io.kubernetes.container.hash":                     "1f2e3d4c",
+					"io.kubernetes.container.restartCount":             "0",
+					"io.kubernetes.container.terminationMessagePath":   "/dev/termination-log",
+					"io.kubernetes.container.terminationMessagePolicy": "File",
+					"io.kubernetes.pod.terminationGracePeriod":         "30",
+				},
+				Linux: &cri.LinuxContainerConfig{},
 			}})
 	if err != nil {
 		return nil, err
