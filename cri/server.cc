@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "cri/gate.h"
 #include "cri/grpc_services.h"
+#include "cri/heartbeat.h"
 #include "cri/listener.h"
 
 namespace berth::cri {
@@ -48,6 +49,7 @@ class GrpcServer final : public Server {
   const gid_t gid_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> connections_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<Heartbeat> heartbeat_;
   absl::Mutex mutex_;
   std::unique_ptr<Acceptor> acceptor_ ABSL_GUARDED_BY(mutex_);
 };
@@ -62,6 +64,7 @@ Status GrpcServer::Begin(UniqueFd listener) {
       grpc::InsecureServerCredentials());
   server_ = builder.BuildAndStart();
   if (server_ == nullptr) return absl::InternalError("start the gRPC server: refused");
+  heartbeat_ = std::make_unique<Heartbeat>(server_.get());
   const int listener_fd = listener.get();
   absl::MutexLock lock(&mutex_);
   ASSIGN_OR_RETURN(
@@ -83,6 +86,7 @@ void GrpcServer::Shutdown(absl::Duration grace) {
   }
   if (acceptor == nullptr) return;
   acceptor.reset();
+  heartbeat_.reset();
   if (streaming_ != nullptr) streaming_->Shutdown();
   pods_->EndSubscriptions();  // those streams would last as long as their clients
   server_->Shutdown(absl::ToChronoTime(absl::Now() + grace));

@@ -24,7 +24,7 @@ STREAMS = ("exec: first byte (ms)", "exec: whole (ms)", "exec: output (MiB/s)",
            "exec: input (MiB/s)", "port-forward (MiB/s)")
 LISTS = ("ListPodSandbox", "ListPodSandbox, undecoded", "ListContainers",
          "ListContainers, undecoded", "ListContainerStats", "ListPodSandboxStats",
-         "kill to event")
+         "Status, after a second", "kill to event")
 WORKLOAD = "sleep"
 
 

@@ -136,7 +136,17 @@ func (l *lists) answered(t *target, method string) error {
 	return nil
 }
 
+// paused times a call after a pause as long as kubelet's between two lists.
+func (l *lists) paused(number int, t *target) error {
+	time.Sleep(time.Second + time.Duration(number%10)*10*time.Millisecond)
+	_, err := timed(t, l.ctx, "Status, after a second", t.runtime.Status, &cri.StatusRequest{})
+	return err
+}
+
 func (l *lists) round(number int, t *target) error {
+	if err := l.paused(number, t); err != nil {
+		return err
+	}
 	for _, method := range []string{"ListPodSandbox", "ListContainers"} {
 		if err := l.answered(t, method); err != nil {
 			return err
