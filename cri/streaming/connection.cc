@@ -36,25 +36,35 @@ HttpAnswer NoProtocol(const std::vector<std::string>& offered, std::string_view 
                                  " is served here, but ", std::string(known))};
 }
 
-Task<void> ServeProcess(asio::io_context& loop, SessionHost host, Request request,
+// Null for an attach.
+std::unique_ptr<ExecStart> StartIfExec(asio::io_context& loop, const SessionHost& host,
+                                       const Request& request) {
+  const ExecRequest* const exec = std::get_if<ExecRequest>(&request);
+  return exec == nullptr ? nullptr : std::make_unique<ExecStart>(loop, host, *exec);
+}
+
+// `start` is set for an exec.
+Task<void> ServeProcess(asio::io_context& loop, SessionHost host, Request request, ExecStart* start,
                         ProcessChannels channels, StatusForm form, Client* client) {
-  if (const ExecRequest* exec = std::get_if<ExecRequest>(&request)) {
-    co_await ServeExec(loop, host, *exec, channels, form, client);
+  if (start != nullptr) {
+    co_await ServeExec(loop, host, start, channels, form, client);
   } else {
     co_await ServeAttach(loop, host, std::get<AttachRequest>(request), channels, form, client);
   }
 }
 
 Task<void> ServeSpdyProcess(asio::io_context& loop, SessionHost host, Request request,
-                            SpdyProcess* streams, StatusForm form, Client* client) {
+                            ExecStart* start, SpdyProcess* streams, StatusForm form,
+                            Client* client) {
   client->OnGone([streams] { streams->Gone(); });
   const bool complete = co_await streams->Complete(host.creation_timeout);
   client->OnGone(nullptr);
   if (!complete) {
     client->Abort();
+    if (start != nullptr) co_await start->Abandon();
     co_return;
   }
-  co_await ServeProcess(loop, host, std::move(request), streams->channels(), form, client);
+  co_await ServeProcess(loop, host, std::move(request), start, streams->channels(), form, client);
 }
 
 }  // namespace
@@ -199,14 +209,18 @@ Task<void> Connection::SpdyProcess(HttpRequest http, Request request) {
     co_await Answer(NoProtocol(offered, "v4.channel.k8s.io"));
     co_return;
   }
+  const std::unique_ptr<ExecStart> start = StartIfExec(loop_, host_, request);
   const bool switched = co_await Switch(SpdySwitch(version->name));
-  if (!switched) co_return;
+  if (!switched) {
+    if (start != nullptr) co_await start->Abandon();
+    co_return;
+  }
   streaming::SpdyProcess streams(loop_, *version, SelectionOf(request));
   SpdyClient client(loop_, std::move(transport_), std::move(early_), kProcessStreams);
   client.set_accept(
       [&streams](std::shared_ptr<SpdyStream> stream) { return streams.Accept(std::move(stream)); });
   TaskGroup session(loop_);
-  session.Spawn(ServeSpdyProcess(loop_, host_, std::move(request), &streams,
+  session.Spawn(ServeSpdyProcess(loop_, host_, std::move(request), start.get(), &streams,
                                  version->json_status ? StatusForm::kJson : StatusForm::kText,
                                  &client));
   co_await RunClient(&client);
@@ -245,8 +259,12 @@ Task<void> Connection::WsProcess(HttpRequest http, Request request) {
     co_await Answer(NoProtocol(offered, "v5.channel.k8s.io, v4.channel.k8s.io"));
     co_return;
   }
+  const std::unique_ptr<ExecStart> start = StartIfExec(loop_, host_, request);
   const bool switched = co_await Switch(WsSwitch(http, version->name));
-  if (!switched) co_return;
+  if (!switched) {
+    if (start != nullptr) co_await start->Abandon();
+    co_return;
+  }
   WsClient::Options options;
   options.base64 = version->base64;
   options.half_close = version->half_close;
@@ -264,7 +282,7 @@ Task<void> Connection::WsProcess(HttpRequest http, Request request) {
   if (!selection.tty) client.channel(4)->inbox()->Discard();
   client.Greet(selection.out ? 1 : selection.err ? 2 : 3);
   TaskGroup session(loop_);
-  session.Spawn(ServeProcess(loop_, host_, std::move(request), channels,
+  session.Spawn(ServeProcess(loop_, host_, std::move(request), start.get(), channels,
                              version->json_status ? StatusForm::kJson : StatusForm::kText,
                              &client));
   co_await RunClient(&client);

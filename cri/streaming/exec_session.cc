@@ -28,41 +28,22 @@ void DiscardInput(const ProcessChannels& channels) {
   }
 }
 
-// Destroying a stream kills or detaches, which blocks.
-template <typename Stream>
-Task<void> Destroy(asio::io_context& loop, Executor* executor, std::shared_ptr<Stream>* stream) {
-  std::function<Status()> body = [held = std::move(*stream)]() mutable {
-    held.reset();
-    return absl::OkStatus();
-  };
-  const Status status = co_await OnExecutor<Status>(loop, executor, std::move(body));
-  (void)status;  // without room on the executor it ended here, with the body
-}
-
 }  // namespace
 
-Task<void> ServeExec(asio::io_context& loop, SessionHost host, ExecRequest request,
+Task<void> ServeExec(asio::io_context& loop, SessionHost host, ExecStart* start,
                      ProcessChannels channels, StatusForm form, Client* client) {
   DiscardInput(channels);
-  std::stop_source stop;
-  // Shared with the thread that waits for the process.
   std::shared_ptr<ExecStream> stream;
   ProcessPumps pumps(
       loop, channels,
       {[&stream](uint16_t width, uint16_t height) { return stream->Resize(width, height); },
        nullptr});
-  client->OnGone([&stop, &pumps] {
-    stop.request_stop();
+  client->OnGone([start, &pumps] {
+    start->Cancel();
     pumps.Close();
   });
-  const Context context(absl::InfiniteFuture(), stop.get_token());
-  std::function<StatusOr<std::unique_ptr<ExecStream>>()> start = [host, context, request] {
-    return host.streams->StartExec(context, request.container_id, request.command,
-                                   request.selection);
-  };
-  StatusOr<std::unique_ptr<ExecStream>> started =
-      co_await OnExecutor<StatusOr<std::unique_ptr<ExecStream>>>(loop, host.starts,
-                                                                 std::move(start));
+  const Context context = start->context();
+  ExecStart::Started started = co_await start->Result();
   std::string text;
   if (!started.ok()) {
     text = FailureText(form, started.status());

@@ -186,17 +186,35 @@ TEST_F(ExecTest, UnknownStreamIsRefused) {
   const uint32_t bad = client.Open("stdin");  // not asked for
   client.ReadEnd(bad);
   EXPECT_TRUE(client.WasReset(bad));
-  EXPECT_EQ(streams_.live(), 0);
+}
+
+TEST_F(ExecTest, ItBeginsWhileTheClientOpensItsStreams) {
+  TestSpdy client(Exec("echo early"), kV4);
+  EXPECT_TRUE(streams_.AwaitLive(1));
+  const uint32_t error = client.Open("error");
+  const uint32_t out = client.Open("stdout");
+  client.Open("stderr");
+  EXPECT_EQ(client.ReadEnd(out), "early\n");
+  EXPECT_EQ(client.ReadEnd(error), kSuccess);
+  EXPECT_TRUE(streams_.AwaitLive(0));
+}
+
+TEST_F(ExecTest, ItEndsWithAClientThatOpensNoStreams) {
+  {
+    TestSpdy client(Exec("sleep 1000"), kV4);
+    EXPECT_TRUE(streams_.AwaitLive(1));
+  }
+  EXPECT_TRUE(streams_.AwaitLive(0));
 }
 
 TEST_F(ExecTest, MissingStreamsEndTheConnection) {
   Options options;
   options.creation_timeout = absl::Milliseconds(100);
   Restart(options);
-  TestSpdy client(Exec("true"), kV4);
+  TestSpdy client(Exec("sleep 1000"), kV4);
   client.Open("error");
   client.ReadAll();
-  EXPECT_EQ(streams_.live(), 0);
+  EXPECT_TRUE(streams_.AwaitLive(0));
 }
 
 TEST_F(ExecTest, IdleClientIsCutOff) {
@@ -220,7 +238,7 @@ TEST_F(ExecTest, BrokenFramesEndTheConnection) {
     client.ReadAll();
     EXPECT_TRUE(client.goaway());
   }
-  EXPECT_EQ(streams_.live(), 0);
+  EXPECT_TRUE(streams_.AwaitLive(0));
 }
 
 TEST_F(ExecTest, ShutdownEndsSessions) {
