@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The supervisor behind the interface: connections to spawner and monitors, and who waits for what.
+// Locks: spawner_mutex_ before mutex_; the listener is called under delivery_mutex_ alone.
 #pragma once
 
 #include <map>
