@@ -65,14 +65,8 @@ void WriteAll(int fd, const std::string& text) {
   ASSERT_EQ(::write(fd, text.data(), text.size()), static_cast<ssize_t>(text.size()));
 }
 
-class AttachTest : public testing::Test {
+class AttachTest : public PodNodeTest {
  protected:
-  void SetUp() override {
-    if (std::string obstacle = TestNode::Obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
-    node_ = std::make_unique<TestNode>();
-    pod_ = node_->NewPod();
-    node_->CreatePod(pod_);
-  }
   ContainerSetup RunShell(const std::string& script, bool open_stdin, bool terminal = false) {
     ContainerSetup setup = node_->NewContainer(pod_, {"sh", "-c", script});
     setup.open_stdin = open_stdin;
@@ -86,9 +80,6 @@ class AttachTest : public testing::Test {
     EXPECT_OK(attachment);
     return attachment.ok() ? *std::move(attachment) : Attachment();
   }
-
-  std::unique_ptr<TestNode> node_;
-  PodSetup pod_;
 };
 
 TEST_F(AttachTest, CarriesBothStreamsAndEndsWithTheContainer) {

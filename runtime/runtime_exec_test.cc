@@ -18,13 +18,11 @@ namespace {
 using ::testing::_;
 using ::testing::HasSubstr;
 
-class ExecTest : public testing::Test {
+class ExecTest : public PodNodeTest {
  protected:
   void SetUp() override {
-    if (std::string obstacle = TestNode::Obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
-    node_ = std::make_unique<TestNode>();
-    pod_ = node_->NewPod();
-    node_->CreatePod(pod_);
+    PodNodeTest::SetUp();
+    if (IsSkipped()) return;
     setup_ = node_->NewContainer(pod_, {"sh", "-c", "exec sleep 1000"});
     setup_.spec.process->env.push_back("FROM=container");
     setup_.spec.process->user.uid = 1000;
@@ -38,9 +36,6 @@ class ExecTest : public testing::Test {
     request.args = std::move(args);
     return node_->runtime().StartExec(Context(), std::move(request));
   }
-
-  std::unique_ptr<TestNode> node_;
-  PodSetup pod_;
   ContainerSetup setup_;
 };
 

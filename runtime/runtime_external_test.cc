@@ -19,14 +19,12 @@ using ::testing::HasSubstr;
 
 constexpr char kRunc[] = "/usr/sbin/runc";
 
-class ExternalTest : public testing::Test {
+class ExternalTest : public PodNodeTest {
  protected:
   void SetUp() override {
-    if (std::string obstacle = TestNode::Obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
+    PodNodeTest::SetUp();
+    if (IsSkipped()) return;
     ASSERT_EQ(access(kRunc, X_OK), 0) << kRunc << " is not installed";
-    node_ = std::make_unique<TestNode>();
-    pod_ = node_->NewPod();
-    node_->CreatePod(pod_);
   }
   ContainerSetup New(std::vector<std::string> args) {
     ContainerSetup setup = node_->NewContainer(pod_, std::move(args));
@@ -37,9 +35,6 @@ class ExternalTest : public testing::Test {
   std::string BundlePath(const ContainerSetup& setup) {
     return node_->directory() + "/state/external/" + setup.container_id;
   }
-
-  std::unique_ptr<TestNode> node_;
-  PodSetup pod_;
 };
 
 TEST_F(ExternalTest, OutputAndExitCodeAreTheContainers) {

@@ -25,19 +25,7 @@ using ::testing::_;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class PodTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (std::string obstacle = TestNode::Obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
-    node_ = std::make_unique<TestNode>();
-  }
-  std::string OutputOf(const ContainerSetup& setup) {
-    EXPECT_EQ(node_->RunToEnd(setup).exit_code, 0);
-    return node_->Output(setup);
-  }
-
-  std::unique_ptr<TestNode> node_;
-};
+using PodTest = NodeTest;
 
 TEST_F(PodTest, HasHostnameSysctlsAndLoopback) {
   PodSetup pod = node_->NewPod();

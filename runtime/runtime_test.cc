@@ -26,27 +26,7 @@ using ::testing::_;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class RuntimeTest : public testing::Test {
- protected:
-  void SetUp() override {
-    if (std::string obstacle = TestNode::Obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
-    node_ = std::make_unique<TestNode>();
-    pod_ = node_->NewPod();
-    node_->CreatePod(pod_);
-  }
-
-  ContainerSetup Shell(const std::string& script) {
-    return node_->NewContainer(pod_, {"sh", "-c", script});
-  }
-  // The output of a script that must succeed.
-  std::string OutputOf(const ContainerSetup& setup) {
-    EXPECT_EQ(node_->RunToEnd(setup).exit_code, 0);
-    return node_->Output(setup);
-  }
-
-  std::unique_ptr<TestNode> node_;
-  PodSetup pod_;
-};
+using RuntimeTest = PodNodeTest;
 
 TEST_F(RuntimeTest, RunsAndReportsItsExit) {
   ContainerSetup setup = Shell("echo hello; exit 3");

@@ -306,4 +306,21 @@ TestNode::ExecResult TestNode::RunExec(const ContainerSetup& setup, std::vector<
   return result;
 }
 
+void NodeTest::SetUp() {
+  if (std::string obstacle = TestNode::Obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
+  node_ = std::make_unique<TestNode>();
+}
+
+void PodNodeTest::SetUp() {
+  NodeTest::SetUp();
+  if (IsSkipped()) return;
+  pod_ = node_->NewPod();
+  node_->CreatePod(pod_);
+}
+
+std::string NodeTest::OutputOf(const ContainerSetup& setup) {
+  EXPECT_EQ(node_->RunToEnd(setup).exit_code, 0) << node_->Output(setup);
+  return node_->Output(setup);
+}
+
 }  // namespace berth::runtime

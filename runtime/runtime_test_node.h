@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "absl/synchronization/mutex.h"
 #include "runtime/runtime.h"
 
@@ -80,6 +82,28 @@ class TestNode : public RuntimeListener {
   uint32_t next_slot_ = 0;
   absl::Mutex mutex_;
   std::map<std::string, ExitInfo> exits_ ABSL_GUARDED_BY(mutex_);
+};
+
+// What the tests of the Runtime stand on.
+class NodeTest : public testing::Test {
+ protected:
+  // Skips, and says why, where no node can be made.
+  void SetUp() override;
+  // The output of a container that must succeed.
+  std::string OutputOf(const ContainerSetup& setup);
+
+  std::unique_ptr<TestNode> node_;
+};
+
+// The same with one pod that runs.
+class PodNodeTest : public NodeTest {
+ protected:
+  void SetUp() override;
+  ContainerSetup Shell(const std::string& script) {
+    return node_->NewContainer(pod_, {"sh", "-c", script});
+  }
+
+  PodSetup pod_;
 };
 
 }  // namespace berth::runtime

@@ -29,11 +29,11 @@ using ::testing::Not;
 constexpr uint32_t kBase = 200000;
 constexpr uint32_t kLength = 65536;
 
-class UserNamespaceTest : public testing::Test {
+class UserNamespaceTest : public NodeTest {
  protected:
   void SetUp() override {
-    if (std::string obstacle = TestNode::Obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
-    node_ = std::make_unique<TestNode>();
+    NodeTest::SetUp();
+    if (IsSkipped()) return;
     Status probed = node_->runtime().ProbeUserNamespaces(node_->base_layer());
     // Before Linux 6.3 only volumes of tmpfs are missing.
     if (!probed.ok() && !std::string(probed.message()).starts_with("tmpfs: ")) {
@@ -65,12 +65,7 @@ class UserNamespaceTest : public testing::Test {
     if (mapped) mount.uid_mappings = mount.gid_mappings = setup.spec.linux.uid_mappings;
     setup.spec.mounts.push_back(mount);
   }
-  std::string OutputOf(const ContainerSetup& setup) {
-    EXPECT_EQ(node_->RunToEnd(setup).exit_code, 0) << node_->Output(setup);
-    return node_->Output(setup);
-  }
 
-  std::unique_ptr<TestNode> node_;
   PodSetup pod_;
 };
 
