@@ -27,21 +27,12 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 namespace fs = std::filesystem;
 
-class AttackTest : public testing::Test {
+class AttackTest : public PodNodeTest {
  protected:
   void SetUp() override {
-    if (std::string obstacle = TestNode::Obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
-    node_ = std::make_unique<TestNode>();
-    pod_ = node_->NewPod();
-    node_->CreatePod(pod_);
+    PodNodeTest::SetUp();
+    if (IsSkipped()) return;
     canary_ = node_->MakeDir("canary");
-  }
-  ContainerSetup Shell(const std::string& script) {
-    return node_->NewContainer(pod_, {"sh", "-c", script});
-  }
-  std::string OutputOf(const ContainerSetup& setup) {
-    EXPECT_EQ(node_->RunToEnd(setup).exit_code, 0);
-    return node_->Output(setup);
   }
   // A layer on top of the base in which `links` replace what is there.
   void AddLinks(ContainerSetup& setup, std::vector<std::pair<std::string, std::string>> links) {
@@ -66,9 +57,6 @@ class AttackTest : public testing::Test {
     node_->WaitForExit(setup.container_id);
     return true;
   }
-
-  std::unique_ptr<TestNode> node_;
-  PodSetup pod_;
   std::string canary_;
 };
 
@@ -109,6 +97,30 @@ TEST_F(AttackTest, ProcMustBeADirectory) {  // 2019-16884, 2019-19921, 2023-2864
               StatusIs(absl::StatusCode::kInvalidArgument, _));
 }
 
+TEST_F(AttackTest, LinksOfTheImageDoNotLeadMountsIntoProc) {  // 2019-19921, 2025-52881
+  const std::string volume = node_->MakeDir("volume");
+  std::filesystem::create_directories(volume + "/self/attr");
+  auto refused = [&](const std::string& link, const std::string& target, spec::Mount mount) {
+    ContainerSetup setup = Shell("true");
+    AddLinks(setup, {{link, target}});
+    setup.spec.mounts.push_back(std::move(mount));
+    ASSERT_OK(node_->runtime().CreateContainer(Context(), setup));
+    EXPECT_THAT(node_->runtime().StartContainer(Context(), setup.container_id),
+                StatusIs(_, HasSubstr("symbolic link")))
+        << link << " -> " << target;
+  };
+  refused("/data", "/proc", {"/data", "bind", volume, {"bind"}, {}, {}});
+  refused("/data", "proc/self/../sys", {"/data", "bind", volume, {"bind"}, {}, {}});
+  refused("/a/b", "../proc", {"/a/b/self/attr", "bind", volume, {"bind"}, {}, {}});
+  refused("/data", "/proc/sys", {"/data", "tmpfs", "tmpfs", {}, {}, {}});
+  refused("/data", "/proc/sys", {"/data", spec::kVolumeMount, "volume", {}, {}, {}});
+  // A procfs in a volume may be mounted upon: an operator who shows /proc at /host/proc, say.
+  ContainerSetup setup = Shell("test -d /host/proc/self");
+  setup.spec.mounts.push_back({"/host/proc", "bind", "/proc", {"rbind"}, {}, {}});
+  setup.spec.mounts.push_back({"/host/proc/sys", "bind", volume, {"bind"}, {}, {}});
+  EXPECT_EQ(node_->RunToEnd(setup).exit_code, 0);
+}
+
 TEST_F(AttackTest, WorkingDirectoryCannotBeADescriptor) {  // 2024-21626
   for (int n = 3; n <= 32; ++n) {
     const std::string cwd = "/proc/self/fd/" + std::to_string(n);
@@ -117,6 +129,48 @@ TEST_F(AttackTest, WorkingDirectoryCannotBeADescriptor) {  // 2024-21626
     ASSERT_OK(node_->runtime().CreateContainer(Context(), setup));
     EXPECT_FALSE(node_->runtime().StartContainer(Context(), setup.container_id).ok()) << cwd;
   }
+}
+
+TEST_F(AttackTest, ExecsDoNotFollowAWorkingDirectoryThatBecameALink) {  // 2024-21626, by exec
+  ContainerSetup setup = Shell("echo up; exec sleep 1000");
+  setup.spec.process->cwd = "/work";
+  node_->Run(setup);
+  ASSERT_TRUE(node_->WaitForOutput(setup, "up"));
+  for (int n = 3; n <= 32; ++n) {
+    const std::string target = "/proc/self/fd/" + std::to_string(n);
+    const std::string swap = "rmdir /work 2>/dev/null; ln -sfn " + target + " /work";
+    // The first swap is made by an exec that still starts in the directory.
+    if (n == 3) {
+      ASSERT_EQ(node_->RunExec(setup, {"sh", "-c", "cd /; " + swap}).exit.exit_code, 0);
+    } else {
+      const std::string work = node_->ProcPath(setup, "root/work");
+      fs::remove(work);
+      fs::create_symlink(target, work);
+    }
+    ExecRequest request;
+    request.container_id = setup.container_id;
+    request.args = {"sh", "-c", "pwd"};
+    EXPECT_FALSE(node_->runtime().StartExec(Context(), std::move(request)).ok()) << target;
+  }
+}
+
+TEST_F(AttackTest, TheContainerCannotLookIntoExecsOnTheirWayIn) {  // 2016-9962, 2019-5736
+  // It shouts when it can read a descriptor, the memory or the program of a process that is not
+  // its own child, and there is none: what it finds is an exec that has not yet begun its program.
+  ContainerSetup setup = Shell(
+      "echo up; while :; do for p in /proc/[0-9]*; do"
+      "  case ${p#/proc/} in 1|$$) continue;; esac;"
+      "  e=$(readlink $p/exe 2>/dev/null);"
+      "  case $e in ''|/bin/busybox) ;; *) echo LEAK exe $e;; esac;"
+      "  for f in $p/fd/*; do l=$(readlink $f 2>/dev/null);"
+      "    case $l in ''|pipe:*|/dev/null|/|/bin/busybox|/proc*) ;; *) echo LEAK fd $l;; esac;"
+      "  done; done; done");
+  node_->Run(setup);
+  ASSERT_TRUE(node_->WaitForOutput(setup, "up"));
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_EQ(node_->RunExec(setup, {"true"}).exit.exit_code, 0);
+  }
+  EXPECT_THAT(node_->Output(setup), Not(HasSubstr("LEAK")));
 }
 
 TEST_F(AttackTest, NoDescriptorLeaksIn) {  // 2016-9962, 2024-21626
@@ -143,6 +197,17 @@ TEST_F(AttackTest, NothingOfTheHostIsBehindTheRuntimesProcesses) {  // 2019-5736
   if (node_->runtime().StartContainer(Context(), setup.container_id).ok()) {
     node_->WaitForExit(setup.container_id);
   }
+  // The same behind an interpreter's name.
+  ContainerSetup script = node_->NewContainer(pod_, {"/script"});
+  const std::string layer = node_->MakeDir("evil/" + script.container_id);
+  ASSERT_OK_AND_ASSIGN(UniqueFd file, sys::Open(layer + "/script", O_WRONLY | O_CREAT, 0755));
+  ASSERT_OK(WriteAll(file.get(), "#!/proc/self/exe\n"));
+  file.reset();
+  script.rootfs.lower.insert(script.rootfs.lower.begin(), layer);
+  ASSERT_OK(node_->runtime().CreateContainer(Context(), script));
+  if (node_->runtime().StartContainer(Context(), script.container_id).ok()) {
+    node_->WaitForExit(script.container_id);
+  }
   // What a program sees as its executable is its own, and the one that executes plans cannot be
   // written even by root outside.
   ContainerSetup other = Shell("readlink /proc/self/exe; echo up; exec sleep 100");
@@ -158,6 +223,19 @@ TEST_F(AttackTest, MasksDoNotTrustTheImagesNull) {  // 2025-31133
   ContainerSetup setup = Shell("stat -c '%t:%T' /proc/timer_list; stat -c '%t:%T' /dev/null");
   AddLinks(setup, {{"/dev/null", "/proc/sys/kernel/domainname"}, {"/dev/console", "/proc/1/mem"}});
   EXPECT_EQ(OutputOf(setup), "1:3\n1:3\n");
+}
+
+TEST_F(AttackTest, TerminalsDoNotTrustTheImage) {  // 2025-52565
+  ContainerSetup setup = Shell("tty; stat -c '%t:%T' /dev/ptmx; test -c /dev/console && echo yes");
+  AddLinks(setup, {{"/dev/pts/0", "/proc/sys/kernel/domainname"},
+                   {"/dev/pts/ptmx", "/dev/null"},
+                   {"/dev/ptmx", "/dev/null"},
+                   {"/dev/console", "/proc/sys/kernel/domainname"}});
+  setup.spec.process->terminal = true;
+  EXPECT_THAT(OutputOf(setup), HasSubstr("/dev/pts/0"));
+  EXPECT_THAT(node_->Output(setup), HasSubstr("yes"));
+  std::string domain = *ReadFile("/proc/sys/kernel/domainname", 100);
+  EXPECT_THAT(domain, Not(HasSubstr("/dev")));
 }
 
 TEST_F(AttackTest, CgroupsCannotBeWrittenOrMounted) {  // 2022-0492, 2023-25809

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "runtime/stage/plan_run.h"
 #include "runtime/stage/sys.h"
@@ -15,6 +16,7 @@ using wire::Op;
 using wire::Step;
 
 inline constexpr size_t kMaxPath = 4096;
+inline constexpr long kProcMagic = 0x9fa0;
 
 int OpenRoot(PlanRun* run) {
   if (run->root >= 0) return 0;
@@ -58,10 +60,27 @@ int MakeFile(PlanRun* run, const char* path) {
   return 0;
 }
 
+// Only who names procfs in the request may mount there, not whom a link of the image leads there.
+// Those paths were checked when the plan was made; /proc/net, say, is itself a link.
+int RefuseLinkIntoProc(PlanRun* run, const char* path, int target) {
+  struct statfs fs;
+  if (::fstatfs(target, &fs) < 0) return -errno;
+  if (fs.f_type != kProcMagic || strncmp(path, "/proc/", 6) == 0) return 0;
+  Fd direct(Resolve(run, path, O_PATH, kResolveNoSymlinks));
+  return direct.ok() ? 0 : direct.get();
+}
+
+int FindTarget(PlanRun* run, const char* path, uint64_t extra_resolve) {
+  Fd target(Resolve(run, path, O_PATH, extra_resolve));
+  if (!target.ok()) return target.get();
+  int r = RefuseLinkIntoProc(run, path, target.get());
+  return r < 0 ? r : target.Release();
+}
+
 // The place a mount goes to, made if the step says so.
 int Target(PlanRun* run, const Step& step, uint64_t extra_resolve) {
   const char* path = run->Text(step.a);
-  int target = Resolve(run, path, O_PATH, extra_resolve);
+  int target = FindTarget(run, path, extra_resolve);
   if (target != -ENOENT || (step.flags & (wire::kCreateDir | wire::kCreateFile)) == 0) {
     return target;
   }
@@ -72,7 +91,7 @@ int Target(PlanRun* run, const Step& step, uint64_t extra_resolve) {
   } else if (int r = MakeFile(run, path); r < 0) {
     return r;
   }
-  return Resolve(run, path, O_PATH, extra_resolve);
+  return FindTarget(run, path, extra_resolve);
 }
 
 int SetPropagation(int fd, uint64_t propagation) {
@@ -197,8 +216,10 @@ int Readonly(PlanRun* run, const Step& step) {
 }
 
 int Volume(PlanRun* run, const Step& step) {
-  Fd target(MakeDirs(run, run->Text(step.a), 0755));
+  const char* path = run->Text(step.a);
+  Fd target(MakeDirs(run, path, 0755));
   if (!target.ok()) return target.get();
+  if (int r = RefuseLinkIntoProc(run, path, target.get()); r < 0) return r;
   Fd copy(OpenTree(target.get(), kOpenTreeClone));
   return copy.ok() ? MoveMount(copy.get(), target.get()) : copy.get();
 }
