@@ -395,6 +395,23 @@ TEST_F(BuiltinTest, WorksWithoutIpv6Range) {
   EXPECT_EQ(AskForTest(-1, SOCK_STREAM, {"127.0.0.1", 80}), "pod 10.88.0.1");
 }
 
+// CVE-2020-10749: a neighbour's router advertisement takes over the traffic of pods that have no
+// IPv6 address of their own.
+TEST_F(BuiltinTest, NoNeighbourBecomesARouter) {
+  BuiltinOptions without_v6;
+  without_v6.subnet_v6 = "";
+  for (const BuiltinOptions& options : {BuiltinOptions(), without_v6}) {
+    network_.reset();
+    EnterFreshNamespaceForTest();
+    Make(options);
+    TestPod pod = Attach(1);
+    for (const char* name : {"accept_ra", "autoconf"}) {
+      const std::string file = std::string("/proc/sys/net/ipv6/conf/eth0/") + name;
+      EXPECT_EQ(RunInForTest(pod.netns.get(), {"cat", file}), "0\n") << name;
+    }
+  }
+}
+
 TEST_F(BuiltinTest, LoopbackAloneComesUp) {
   UniqueFd netns = MakeNamespaceForTest();
   ASSERT_OK(BringUpLoopback(netns.get()));

@@ -38,6 +38,14 @@ Status EnableForwarding(const std::string& sysctl, std::vector<std::string>& cha
   return absl::OkStatus();
 }
 
+Status SetIpv6(const std::string& interface,
+               std::initializer_list<std::pair<const char*, const char*>> settings) {
+  for (const auto& [name, value] : settings) {
+    RETURN_IF_ERROR(SetSysctl(absl::StrCat("ipv6/conf/", interface, "/", name), value).status());
+  }
+  return absl::OkStatus();
+}
+
 std::vector<IpRange> RangesOf(const Config& config) {
   std::vector<IpRange> ranges = {config.v4()};
   if (config.v6()) ranges.push_back(*config.v6());
@@ -48,13 +56,13 @@ std::vector<IpRange> RangesOf(const Config& config) {
 
 bool HostHasIpv6() { return access("/proc/sys/net/ipv6", F_OK) == 0; }
 
+Status RefuseRouters(const std::string& interface) {
+  return SetIpv6(interface, {{"accept_ra", "0"}, {"autoconf", "0"}});
+}
+
 Status FixIpv6Addressing(const std::string& interface) {
-  std::string base = absl::StrCat("ipv6/conf/", interface, "/");
-  for (const auto& [name, value] : {std::pair("accept_ra", "0"), std::pair("autoconf", "0"),
-                                    std::pair("accept_dad", "0"), std::pair("disable_ipv6", "0")}) {
-    RETURN_IF_ERROR(SetSysctl(base + name, value).status());
-  }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(RefuseRouters(interface));
+  return SetIpv6(interface, {{"accept_dad", "0"}, {"disable_ipv6", "0"}});
 }
 
 Status CheckOverlap(const Config& config) {

@@ -13,6 +13,10 @@ namespace berth::network {
 // Whether the kernel has IPv6 at all (ipv6.disable=1 removes it).
 bool HostHasIpv6();
 
+// Turns router advertisements and autoconfiguration off for an interface of the current network
+// namespace: else any neighbour could make itself the default router.
+Status RefuseRouters(const std::string& interface);
+
 // Turns router advertisements, autoconfiguration and duplicate address detection off, and IPv6 on,
 // for an interface of the current network namespace.
 Status FixIpv6Addressing(const std::string& interface);

@@ -27,8 +27,13 @@ Status Configure(const std::string& interface, const std::vector<PodAddress>& ad
   }
   bool v6 = std::any_of(addresses.begin(), addresses.end(),
                         [](const PodAddress& pod) { return pod.address.v6(); });
-  // While the interface is down: going up would start duplicate address detection.
-  if (v6) RETURN_IF_ERROR(FixIpv6Addressing(interface));
+  // While the interface is down: going up would start duplicate address detection. A pod without
+  // an IPv6 address of its own has a link-local one, and hears routers on it.
+  if (v6) {
+    RETURN_IF_ERROR(FixIpv6Addressing(interface));
+  } else if (HostHasIpv6()) {
+    RETURN_IF_ERROR(RefuseRouters(interface));
+  }
   ASSIGN_OR_RETURN(netlink::Socket socket, netlink::Socket::Open(NETLINK_ROUTE));
   ASSIGN_OR_RETURN(netlink::Socket events,
                    netlink::Socket::Open(NETLINK_ROUTE, netlink::kAddressGroup));
