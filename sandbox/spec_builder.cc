@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <map>
 
-#include "absl/strings/match.h"
+#include "absl/container/flat_hash_map.h"
 #include "sandbox/user_namespace.h"
 
 namespace berth::sandbox {
@@ -128,17 +128,17 @@ StatusOr<std::vector<std::string>> BuildArgs(const ContainerConfig& config,
 }
 
 std::vector<std::string> BuildEnv(const SpecInput& input) {
-  // Later entries win and keep the place of the first, as a shell would show them.
+  // Later entries win and keep the place of the first, as a shell would show them. An image may
+  // bring a million of them, so each is looked up and not searched for.
   std::vector<std::string> env;
-  auto set = [&env](const std::string& entry) {
-    std::string name = entry.substr(0, entry.find('=') + 1);
-    for (std::string& have : env) {
-      if (absl::StartsWith(have, name)) {
-        have = entry;
-        return;
-      }
+  absl::flat_hash_map<std::string, size_t> places;
+  auto set = [&](const std::string& entry) {
+    auto [place, fresh] = places.try_emplace(entry.substr(0, entry.find('=')), env.size());
+    if (fresh) {
+      env.push_back(entry);
+    } else {
+      env[place->second] = entry;
     }
-    env.push_back(entry);
   };
   set(std::string(kDefaultPath));
   if (input.container->tty) set("TERM=xterm");

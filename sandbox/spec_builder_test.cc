@@ -75,6 +75,18 @@ TEST_F(SpecBuilderTest, LaterEnvironmentEntriesWin) {
               ElementsAre("PATH=/bin", "HOSTNAME=web", "HOME=/", "LANG=second", "RAW=\xff"));
 }
 
+// A configuration of 8 MiB may hold a million: looking through all for each would take hours.
+TEST_F(SpecBuilderTest, ManyEnvironmentEntries) {
+  constexpr int kMany = 300'000;
+  image_.env.clear();
+  for (int i = 0; i < kMany; ++i) image_.env.push_back(absl::StrCat("v", i, "="));
+  image_.env.push_back("v0=last");
+  const std::vector<std::string> env = BuildEnv(input_);
+  ASSERT_EQ(env.size(), kMany + 3u);  // PATH, HOSTNAME, HOME
+  EXPECT_EQ(env[3], "v0=last");
+  EXPECT_EQ(env.back(), absl::StrCat("v", kMany - 1, "="));
+}
+
 TEST_F(SpecBuilderTest, MountsParentsFirstAndReplacesDefaults) {
   Mount deep, shallow, hosts;
   deep.container_path = "/data/sub/";
