@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "images/content/content_store.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/sys.h"
 #include "images/failpoint.h"
@@ -26,20 +26,6 @@ const EVP_MD* Algorithm(const Digest& digest) {
 
 std::string PathOf(const Digest& digest) {
   return absl::StrCat(std::string(digest.algorithm()), "/", std::string(digest.hex()));
-}
-
-StatusOr<std::vector<std::string>> Names(int dirfd) {
-  ASSIGN_OR_RETURN(UniqueFd fd, sys::OpenAt(dirfd, ".", kDirFlags));
-  DIR* dir = fdopendir(fd.get());
-  if (dir == nullptr) return ErrnoError(errno, "fdopendir");
-  (void)fd.release();
-  std::vector<std::string> names;
-  while (dirent* entry = readdir(dir)) {
-    std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(std::move(name));
-  }
-  closedir(dir);
-  return names;
 }
 
 }  // namespace
@@ -140,11 +126,11 @@ Status ContentStore::Remove(const Digest& digest) {
 }
 
 Status ContentStore::Sweep(const std::function<bool(const Digest&)>& keep) {
-  ASSIGN_OR_RETURN(auto rubbish, Names(ingest_.get()));
+  ASSIGN_OR_RETURN(auto rubbish, ListDirectory(ingest_.get(), "."));
   for (const std::string& name : rubbish) RETURN_IF_ERROR(RemoveTree(ingest_.get(), name));
   for (const char* algorithm : {"sha256", "sha512"}) {
     ASSIGN_OR_RETURN(UniqueFd dir, sys::OpenAt(blobs_.get(), algorithm, kDirFlags));
-    ASSIGN_OR_RETURN(auto names, Names(dir.get()));
+    ASSIGN_OR_RETURN(auto names, ListDirectory(dir.get(), "."));
     for (const std::string& name : names) {
       auto digest = Digest::Parse(absl::StrCat(algorithm, ":", name));
       if (digest.ok() && keep(*digest)) continue;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "images/snapshot/layer_store.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -21,20 +21,6 @@ namespace {
 
 constexpr int kDirFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 constexpr size_t kMaxImplicitBytes = 16u << 20;
-
-StatusOr<std::vector<std::string>> Names(int dirfd, const std::string& path) {
-  ASSIGN_OR_RETURN(UniqueFd fd, sys::OpenAt(dirfd, path, kDirFlags));
-  DIR* dir = fdopendir(fd.get());
-  if (dir == nullptr) return ErrnoError(errno, "fdopendir");
-  (void)fd.release();
-  std::vector<std::string> names;
-  while (dirent* entry = readdir(dir)) {
-    std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(std::move(name));
-  }
-  closedir(dir);
-  return names;
-}
 
 Status MakeLayerRoot(int dirfd, const std::string& path) {
   if (mkdirat(dirfd, path.c_str(), 0755) != 0)
@@ -72,7 +58,7 @@ StatusOr<std::unique_ptr<LayerStore>> LayerStore::Open(const std::string& root) 
     RETURN_IF_ERROR(MakeLayerRoot(fd.get(), "layers/empty/fs"));
   }
   std::unique_ptr<LayerStore> store(new LayerStore(root, std::move(fd)));
-  ASSIGN_OR_RETURN(auto trash, Names(store->root_fd_.get(), "trash"));
+  ASSIGN_OR_RETURN(auto trash, ListDirectory(store->root_fd_.get(), "trash"));
   std::lock_guard lock(store->mutex_);
   for (std::string& name : trash) {
     uint64_t number = 0;
@@ -83,7 +69,7 @@ StatusOr<std::unique_ptr<LayerStore>> LayerStore::Open(const std::string& root) 
   }
   // So that Begin works before Sweep: numbers of what is on disk are taken.
   for (const char* dir : {"layers", "staging"}) {
-    ASSIGN_OR_RETURN(auto names, Names(store->root_fd_.get(), dir));
+    ASSIGN_OR_RETURN(auto names, ListDirectory(store->root_fd_.get(), dir));
     for (const std::string& name : names) {
       int64_t number = 0;
       if (absl::SimpleAtoi(name, &number)) store->next_ = std::max(store->next_, number + 1);
@@ -178,9 +164,9 @@ Status LayerStore::Trash(const std::string& dir, const std::string& name) {
 }
 
 Status LayerStore::Sweep(const std::set<int64_t>& keep) {
-  ASSIGN_OR_RETURN(auto staging, Names(root_fd_.get(), "staging"));
+  ASSIGN_OR_RETURN(auto staging, ListDirectory(root_fd_.get(), "staging"));
   for (const std::string& name : staging) RETURN_IF_ERROR(Trash("staging", name));
-  ASSIGN_OR_RETURN(auto layers, Names(root_fd_.get(), "layers"));
+  ASSIGN_OR_RETURN(auto layers, ListDirectory(root_fd_.get(), "layers"));
   for (const std::string& name : layers) {
     int64_t number = 0;
     if (name == "empty" || (absl::SimpleAtoi(name, &number) && keep.contains(number))) continue;

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/sys.h"
 
@@ -125,13 +126,7 @@ StatusOr<std::pair<uint64_t, uint64_t>> RootfsStore::Usage(const std::string& id
 }
 
 StatusOr<std::vector<std::string>> RootfsStore::List() const {
-  ASSIGN_OR_RETURN(OpenDir dir, OpenForList(dir_.get(), "."));
-  std::vector<std::string> names;
-  while (dirent* entry = readdir(dir.get())) {
-    std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(std::move(name));
-  }
-  return names;
+  return ListDirectory(dir_.get(), ".");
 }
 
 }  // namespace berth::images

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/cgroup/usage_files.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "base/directory.h"
 #include "base/sys.h"
 
 namespace berth::runtime {
@@ -92,16 +92,10 @@ std::vector<std::string> UsageFiles::List(const Hierarchy& hierarchy, std::strin
   std::vector<std::string> names;
   const int dir = DirOf(hierarchy);
   if (dir < 0) return names;
-  StatusOr<UniqueFd> fd = sys::OpenAt(dir, ".", O_RDONLY | O_DIRECTORY);
-  if (!fd.ok()) return names;
-  struct Closer {
-    void operator()(DIR* stream) const { closedir(stream); }
-  };
-  const std::unique_ptr<DIR, Closer> stream(fdopendir(fd->get()));
-  if (stream == nullptr) return names;
-  (void)fd->release();
-  while (const dirent* entry = readdir(stream.get())) {
-    if (std::string_view(entry->d_name).starts_with(prefix)) names.emplace_back(entry->d_name);
+  StatusOr<std::vector<std::string>> all = ListDirectory(dir, ".");
+  if (!all.ok()) return names;
+  for (std::string& name : *all) {
+    if (name.starts_with(prefix)) names.push_back(std::move(name));
   }
   return names;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods: their directories, monitors and namespaces, and the delivery of exits.
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -8,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/directory.h"
 #include "base/file.h"
 #include "base/sys.h"
 #include "runtime/supervisor/describe.h"
@@ -283,15 +283,7 @@ Status SupervisorImpl::DestroyPod(const std::string& pod_id) {
 
 StatusOr<std::vector<std::string>> SupervisorImpl::ListPods() {
   // A monitor never exists without its directory.
-  ASSIGN_OR_RETURN(UniqueFd fd, sys::OpenAt(state_dir_.get(), "pods", O_RDONLY | O_DIRECTORY));
-  DIR* dir = ::fdopendir(fd.release());
-  if (dir == nullptr) return ErrnoError(errno, "read pods directory");
-  std::vector<std::string> ids;
-  while (const dirent* entry = ::readdir(dir)) {
-    if (entry->d_name[0] != '.') ids.emplace_back(entry->d_name);
-  }
-  ::closedir(dir);
-  return ids;
+  return ListDirectory(state_dir_.get(), "pods");
 }
 
 }  // namespace berth::runtime
