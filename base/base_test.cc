@@ -33,6 +33,11 @@ TEST(Status, ErrnoErrorNamesOperandAndCause) {
   auto fd = sys::Open("/does/not/exist", O_RDONLY);
   EXPECT_THAT(fd, StatusIs(absl::StatusCode::kNotFound,
                            testing::Eq("open /does/not/exist: No such file or directory")));
+  // What a client gave is at fault: too much of it, or no program of this machine.
+  for (int error : {E2BIG, ENOEXEC, ENAMETOOLONG}) {
+    EXPECT_THAT(ErrnoError(error, "exec x"),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("exec x: ")));
+  }
 }
 
 TEST(Digest, AcceptsOnlyWholeLowerCaseDigests) {

@@ -24,6 +24,8 @@ absl::StatusCode CodeFromErrno(int error) {
     case ELOOP:
     case ENOTDIR:
     case EISDIR:
+    case E2BIG:
+    case ENOEXEC:
       return absl::StatusCode::kInvalidArgument;
     case ENOSPC:
     case EDQUOT:
