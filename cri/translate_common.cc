@@ -31,6 +31,8 @@ Status CheckAtLeast(int64_t value, int64_t least, const std::string& path,
   return Invalid(path, field, absl::StrCat(value, " is below ", least));
 }
 
+}  // namespace
+
 void ToIdMappings(const std::vector<sandbox::IdRange>& from,
                   google::protobuf::RepeatedPtrField<v1::IDMapping>* to) {
   for (const sandbox::IdRange& range : from) {
@@ -40,8 +42,6 @@ void ToIdMappings(const std::vector<sandbox::IdRange>& from,
     mapping->set_length(range.length);
   }
 }
-
-}  // namespace
 
 Status Invalid(const std::string& path, const std::string& field, const std::string& why) {
   return absl::InvalidArgumentError(absl::StrCat(Join(path, field), ": ", why));

@@ -43,6 +43,8 @@ void ToNamespaces(const sandbox::NamespaceOptions& from, v1::NamespaceOption* to
 
 std::vector<sandbox::IdRange> FromIdMappings(
     const google::protobuf::RepeatedPtrField<v1::IDMapping>& list);
+void ToIdMappings(const std::vector<sandbox::IdRange>& from,
+                  google::protobuf::RepeatedPtrField<v1::IDMapping>* to);
 
 enum class ProfileKind { kSeccomp, kAppArmor };
 StatusOr<sandbox::SecurityProfile> FromProfile(const v1::SecurityProfile& from, ProfileKind kind,

@@ -65,16 +65,6 @@ StatusOr<sandbox::Mount> FromMount(const v1::Mount& from, const std::string& pat
   return to;
 }
 
-void ToIdMappings(const std::vector<sandbox::IdRange>& from,
-                  google::protobuf::RepeatedPtrField<v1::IDMapping>* to) {
-  for (const sandbox::IdRange& range : from) {
-    v1::IDMapping* mapping = to->Add();
-    mapping->set_host_id(range.host_id);
-    mapping->set_container_id(range.container_id);
-    mapping->set_length(range.length);
-  }
-}
-
 void ToMount(const sandbox::Mount& from, v1::Mount* to) {
   to->set_container_path(from.container_path);
   to->set_host_path(from.host_path);
