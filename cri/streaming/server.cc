@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/streaming/server.h"
 
+#include <fcntl.h>
+
 #include <csignal>
 #include <set>
 #include <thread>
@@ -17,6 +19,9 @@ using asio::ip::tcp;
 
 constexpr int kLoops = 2;
 constexpr std::chrono::seconds kHandshake(10);
+
+// Asio does not open its sockets so.
+void CloseOnExec(int fd) { ::fcntl(fd, F_SETFD, FD_CLOEXEC); }
 
 // A thread and what it serves. Connections never move to another.
 struct Loop {
@@ -85,6 +90,7 @@ Status TcpServer::Begin() {
   endpoint_ = tcp::endpoint(address, options_.port);
   acceptor_ = std::make_unique<tcp::acceptor>(loops_[0].context);
   acceptor_->open(endpoint_.protocol(), error);
+  if (!error) CloseOnExec(acceptor_->native_handle());
   if (!error) acceptor_->set_option(tcp::acceptor::reuse_address(true), error);
   if (!error) acceptor_->bind(endpoint_, error);
   if (!error) acceptor_->listen(128, error);
@@ -133,6 +139,7 @@ Task<void> TcpServer::Accept() {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
+    CloseOnExec(socket.native_handle());
     {
       absl::MutexLock lock(&mutex_);
       ++open_;
