@@ -14,8 +14,8 @@
 namespace berth::cri {
 namespace {
 
-constexpr int kMaxSend = 16 << 20;  // what kubelet's client accepts
-constexpr int kMaxReceive = 80 << 20;
+// What clients accept, and more than any request of theirs has.
+constexpr int kMaxMessage = 16 << 20;
 
 class GrpcServer final : public Server {
  public:
@@ -56,8 +56,8 @@ class GrpcServer final : public Server {
 
 Status GrpcServer::Begin(UniqueFd listener) {
   grpc::ServerBuilder builder;
-  builder.SetMaxSendMessageSize(kMaxSend);
-  builder.SetMaxReceiveMessageSize(kMaxReceive);
+  builder.SetMaxSendMessageSize(kMaxMessage);
+  builder.SetMaxReceiveMessageSize(kMaxMessage);
   for (grpc::Service* service : services_.services()) builder.RegisterService(service);
   connections_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
