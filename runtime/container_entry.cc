@@ -18,7 +18,8 @@ uint64_t GenerationOf(const std::string& container_id) {
 ContainerEntry::ContainerEntry(ContainerSetup setup, RuntimeListener* listener)
     : setup_(std::move(setup)),
       key_{setup_.pod_id, setup_.slot, GenerationOf(setup_.container_id)},
-      listener_(listener) {}
+      listener_(listener),
+      resources_(setup_.spec.linux.resources.value_or(spec::Resources{})) {}
 
 Status ContainerEntry::NotRunning() const {
   return absl::NotFoundError(absl::StrCat("container ", setup_.container_id, ": not running"));
@@ -36,6 +37,16 @@ StatusOr<UniqueFd> ContainerEntry::DupRoot() {
         absl::StrCat("container ", setup_.container_id, ": its root is not open"));
   }
   return sys::Dup(sources_->root());
+}
+
+spec::Resources ContainerEntry::Resources() {
+  absl::MutexLock lock(&mutex_);
+  return resources_;
+}
+
+void ContainerEntry::UpdateResources(const spec::Resources& update) {
+  absl::MutexLock lock(&mutex_);
+  spec::Overlay(update, &resources_);
 }
 
 StatusOr<const ProcessSecurity*> ContainerEntry::Security(SeccompCompiler& compiler) {
@@ -117,10 +128,11 @@ Status ContainerEntry::WaitForExit(absl::Time deadline) {
       absl::StrCat("container ", setup_.container_id, ": its exit was not reported"));
 }
 
-void ContainerEntry::AwaitEarlyEnd(absl::Time deadline) {
+std::optional<ExitInfo> ContainerEntry::AwaitEarlyEnd(absl::Time deadline) {
   absl::MutexLock lock(&mutex_);
   auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return early_end_.has_value(); };
-  mutex_.AwaitWithDeadline(absl::Condition(&ended), deadline);
+  if (!mutex_.AwaitWithDeadline(absl::Condition(&ended), deadline)) return std::nullopt;
+  return ExitInfoFrom(*early_end_);
 }
 
 void ContainerEntry::OnEnd(const wire::ExitRecord& record) {

@@ -33,6 +33,9 @@ class ContainerEntry : public WatchedProcess {
   // A copy of the root's descriptor. NotFound if the container is not in the created state or was
   // not opened since the daemon started.
   StatusOr<UniqueFd> DupRoot();
+  // The limits to start with: those of the setup with the updates since.
+  spec::Resources Resources();
+  void UpdateResources(const spec::Resources& update);
   // Worked out at the first use.
   StatusOr<const ProcessSecurity*> Security(SeccompCompiler& compiler);
 
@@ -52,8 +55,8 @@ class ContainerEntry : public WatchedProcess {
   StatusOr<UniqueFd> DupPidfd();
   // Until its exit is known. DeadlineExceeded.
   Status WaitForExit(absl::Time deadline);
-  // Until an external runtime that failed to start its container has ended.
-  void AwaitEarlyEnd(absl::Time deadline);
+  // Until an external runtime that failed to start its container has ended: how, if it is known.
+  std::optional<ExitInfo> AwaitEarlyEnd(absl::Time deadline);
   void OnEnd(const wire::ExitRecord& record) override;
 
  private:
@@ -68,6 +71,7 @@ class ContainerEntry : public WatchedProcess {
   absl::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kCreated;
   std::optional<ContainerSources> sources_ ABSL_GUARDED_BY(mutex_);
+  spec::Resources resources_ ABSL_GUARDED_BY(mutex_);
   std::optional<ProcessSecurity> security_ ABSL_GUARDED_BY(mutex_);
   pid_t pid_ ABSL_GUARDED_BY(mutex_) = 0;
   UniqueFd pidfd_ ABSL_GUARDED_BY(mutex_);

@@ -41,10 +41,6 @@ Status CheckSetup(const ContainerSetup& setup) {
   return CheckProcMounts(setup.spec);
 }
 
-spec::Resources ResourcesOf(const ContainerSetup& setup) {
-  return setup.spec.linux.resources.value_or(spec::Resources{});
-}
-
 }  // namespace
 
 StatusOr<RuntimeImpl::Entry> RuntimeImpl::Find(const std::string& container_id) {
@@ -103,9 +99,10 @@ Status RuntimeImpl::CreateContainer(const Context& context, const ContainerSetup
   ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Create(setup.cgroup_parent, setup.container_id));
   undo.Add([cgroup] { cgroup.Remove().IgnoreError(); });
   // Under systemd the limits are the scope's, which a process brings into being.
-  if (!cgroup.NeedsManager()) {
-    RETURN_IF_ERROR(Annotate(cgroup.Apply(ResourcesOf(setup)), "linux.resources"));
-  }
+  const spec::Resources resources = entry->Resources();
+  RETURN_IF_ERROR(
+      Annotate(cgroup.NeedsManager() ? cgroup.Check(resources) : cgroup.Apply(resources),
+               "linux.resources"));
   undo.Commit();
   return absl::OkStatus();
 }
@@ -209,7 +206,11 @@ Status RuntimeImpl::UpdateResources(const std::string& container_id,
   ASSIGN_OR_RETURN(Entry entry, Find(container_id));
   RETURN_IF_ERROR(spec::ValidateResources(resources));
   ASSIGN_OR_RETURN(Cgroup cgroup, CgroupOf(entry->setup()));
-  return Annotate(cgroup.Update(resources), "linux.resources");
+  const bool waits_for_scope = cgroup.NeedsManager() && !entry->Running();
+  RETURN_IF_ERROR(Annotate(waits_for_scope ? cgroup.Check(resources) : cgroup.Update(resources),
+                           "linux.resources"));
+  entry->UpdateResources(resources);
+  return absl::OkStatus();
 }
 
 StatusOr<CgroupUsage> RuntimeImpl::ReadUsage(const std::string& container_id, UsageDetail detail) {

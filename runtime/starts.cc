@@ -166,8 +166,7 @@ StatusOr<pid_t> RuntimeImpl::Launch(const Context& context, const Entry& entry,
 
 Status RuntimeImpl::PassGate(const Context& context, const Entry& entry, const Cgroup& cgroup,
                              pid_t pid) {
-  Status status =
-      cgroup.AttachByManager(pid, entry->setup().spec.linux.resources.value_or(spec::Resources{}));
+  Status status = Annotate(cgroup.AttachByManager(pid, entry->Resources()), "linux.resources");
   if (status.ok()) {
     // The manager made the cgroup for this process: only now there is a counter to watch.
     StatusOr<UniqueFd> oom = cgroup.OpenOomEvents();

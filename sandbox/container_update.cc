@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // UpdateContainerResources, UpdatePodSandboxResources and ReopenContainerLog.
+#include <algorithm>
+
 #include "sandbox/manager_impl.h"
 #include "sandbox/spec_builder.h"
 
@@ -22,10 +24,37 @@ void Merge(const Resources& from, Resources* into) {
   for (const auto& [key, value] : from.unified) into->unified[key] = value;
 }
 
+constexpr char kSwapFile[] = "memory.swap.max";
+
+// `memory_swap_limit_in_bytes` counts memory and swap, so it has to be said again with each new
+// memory limit: the sum that was asked for stays, but is never below the memory. What `unified`
+// says of swap is not touched.
+void KeepSwap(const Resources& before, Resources* update) {
+  if (update->memory_limit_in_bytes == 0 || update->memory_swap_limit_in_bytes != 0) return;
+  const int64_t sum = before.memory_swap_limit_in_bytes;
+  if (sum == 0) return;
+  const bool unlimited = sum < 0 || update->memory_limit_in_bytes < 0;
+  update->memory_swap_limit_in_bytes =
+      unlimited ? -1 : std::max(sum, update->memory_limit_in_bytes);
+}
+
+bool LeavesSwap(const Resources& before, const Resources& update) {
+  return update.memory_swap_limit_in_bytes == 0 && before.memory_swap_limit_in_bytes == 0 &&
+         before.unified.contains(kSwapFile) && !update.unified.contains(kSwapFile);
+}
+
+// The stored specification, from which the container is rebuilt after a restart, with the update.
+StatusOr<std::string> UpdatedSpec(const std::string& json, const runtime::spec::Resources& update) {
+  ASSIGN_OR_RETURN(runtime::spec::Spec spec, runtime::spec::Parse(json));
+  if (!spec.linux.resources.has_value()) spec.linux.resources.emplace();
+  runtime::spec::Overlay(update, &*spec.linux.resources);
+  return runtime::spec::ToJson(spec);
+}
+
 }  // namespace
 
 Status ManagerImpl::UpdateResources(const Context& context, const std::string& id,
-                                    const Resources& resources) {
+                                    const Resources& asked) {
   ASSIGN_OR_RETURN(Store::Container found, store_->FindContainer(id));
   auto live = live_containers_.Get(found->id);
   absl::MutexLock lock(&live->operation);
@@ -36,14 +65,21 @@ Status ManagerImpl::UpdateResources(const Context& context, const std::string& i
   if (record->state != ContainerState::kCreated && record->state != ContainerState::kRunning) {
     return absl::FailedPreconditionError(absl::StrCat("container ", record->id, ": has ended"));
   }
-  RETURN_IF_ERROR(CheckMemoryLimit(resources, "linux"));
+  RETURN_IF_ERROR(CheckMemoryLimit(asked, "linux"));
   RETURN_IF_ERROR(context.Check());
-  runtime::spec::Resources limits = BuildResources(resources);
-  if (limits.memory.has_value()) limits.memory->check_before_update = true;
+  Resources update = asked;
+  KeepSwap(record->resources, &update);
+  runtime::spec::Resources limits = BuildResources(update);
+  if (limits.memory.has_value()) {
+    limits.memory->check_before_update = true;
+    if (LeavesSwap(record->resources, update)) limits.memory->swap.reset();
+  }
+  ASSIGN_OR_RETURN(std::string spec_json, UpdatedSpec(record->spec_json, limits));
   RETURN_IF_ERROR(runtime_->UpdateResources(record->id, limits));
   return Mutate(record->id, [&](ContainerRecord& r) {
-    Merge(resources, &r.resources);
-    Merge(resources, &r.config.resources);
+    Merge(update, &r.resources);
+    Merge(update, &r.config.resources);
+    r.spec_json = spec_json;
   });
 }
 

@@ -93,12 +93,19 @@ Status Cgroup::AttachByManager(pid_t pid, const spec::Resources& resources) cons
   }
   RETURN_IF_ERROR(started);
   for (const Hierarchy& hierarchy : *hierarchies_) {
+    // Not every file that `unified` may name has a property that turns its controller on.
+    if (hierarchy.unified) {
+      EnableInParents(hierarchy, path_,
+                      resources.unified.empty() ? Controllers::kUnmanaged : Controllers::kAll);
+    }
     if (hierarchy.unified || IsSystemdHierarchy(hierarchy)) continue;
     RETURN_IF_ERROR(MakeCgroup(hierarchy, path_, false));
     RETURN_IF_ERROR(WriteFileAt(AT_FDCWD, absl::StrCat(DirIn(hierarchy), "/cgroup.procs"),
                                 std::to_string(pid)));
   }
-  return absl::OkStatus();
+  // Properties are not all there is: devices, huge pages and most of `unified` have none, and some
+  // values are rounded.
+  return Apply(resources);
 }
 
 StatusOr<std::string> Cgroup::Read(std::string_view controller, const std::string& file) const {

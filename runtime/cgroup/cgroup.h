@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -46,8 +47,8 @@ class Cgroup {
   // v2: the directory for CLONE_INTO_CGROUP. Not set where v2 is not mounted, and under the
   // systemd driver before AttachByManager().
   StatusOr<UniqueFd> OpenUnified() const;
-  // systemd driver: starts the scope with `pid` in it and the limits as properties. OK and without
-  // effect under the cgroupfs driver.
+  // systemd driver: starts the scope with `pid` in it, the limits as properties, and applies them.
+  // OK and without effect under the cgroupfs driver.
   Status AttachByManager(pid_t pid, const spec::Resources& resources) const;
   // True if AttachByManager() does something.
   bool NeedsManager() const { return !scope_.empty(); }
@@ -57,7 +58,9 @@ class Cgroup {
   // the member if its controller is missing and a limit is really asked for. InvalidArgument for
   // what the kernel refuses.
   Status Apply(const spec::Resources& resources) const;
-  // The same for a running container, unit properties included.
+  // What Apply() would refuse whatever the cgroup's files say: for a scope that does not exist yet.
+  Status Check(const spec::Resources& resources) const;
+  // Apply() for a running container, unit properties included.
   Status Update(const spec::Resources& resources) const;
   // The content of a control file without the last newline. NotFound if the controller or the
   // file is missing.
@@ -118,6 +121,10 @@ class Cgroup {
   std::string ReadOrEmpty(std::string_view controller, const std::string& file) const;
   StatusOr<std::vector<Setting>> Plan(const spec::Resources& resources) const;
   Status ApplyDevices(const spec::Resources& resources) const;
+  // Writes all and calls `then`, if it is set; takes all back if either fails.
+  Status WriteThen(const spec::Resources& resources,
+                   const std::function<Status(const std::vector<Setting>&)>& then) const;
+  const Hierarchy* HierarchyOf(const Setting& setting) const;
   Status WriteAll(const std::vector<Setting>& settings, std::vector<Setting>* undo) const;
   Status WriteOne(const Setting& setting, std::vector<Setting>* undo) const;
 

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "runtime/cgroup/cgroup.h"
+#include "runtime/cgroup/cgroup_dir.h"
 #include "runtime/cgroup/devices.h"
 #include "runtime/cgroup/setting.h"
 #include "runtime/cgroup/systemd_scope.h"
@@ -33,6 +34,12 @@ Status Refused(const Status& status, const Setting& setting) {
   // EBUSY: the memory in use could not be reclaimed below the limit. Trying again is no cure.
   if (code == absl::StatusCode::kUnavailable) code = absl::StatusCode::kFailedPrecondition;
   return Status(code, absl::StrCat("linux.resources.", setting.member, ": ", status.message()));
+}
+
+Status Unavailable(const Setting& setting) {
+  return absl::FailedPreconditionError(absl::StrCat("linux.resources.", setting.member,
+                                                    ": cgroup controller ", setting.controller,
+                                                    " is not available"));
 }
 
 }  // namespace
@@ -74,15 +81,13 @@ StatusOr<std::vector<Setting>> Cgroup::Plan(const spec::Resources& resources) co
   return out;
 }
 
+const Hierarchy* Cgroup::HierarchyOf(const Setting& setting) const {
+  return setting.controller == "cgroup" ? Unified() : WithController(setting.controller);
+}
+
 Status Cgroup::WriteOne(const Setting& setting, std::vector<Setting>* undo) const {
-  const Hierarchy* hierarchy =
-      setting.controller == "cgroup" ? Unified() : WithController(setting.controller);
-  if (hierarchy == nullptr) {
-    if (setting.optional) return absl::OkStatus();
-    return absl::FailedPreconditionError(absl::StrCat("linux.resources.", setting.member,
-                                                      ": cgroup controller ", setting.controller,
-                                                      " is not available"));
-  }
+  const Hierarchy* hierarchy = HierarchyOf(setting);
+  if (hierarchy == nullptr) return setting.optional ? absl::OkStatus() : Unavailable(setting);
   std::string file = absl::StrCat(HomeIn(*hierarchy), "/", setting.file);
   if (undo != nullptr) {
     Setting old = setting;
@@ -154,22 +159,41 @@ Status Cgroup::ApplyDevices(const spec::Resources& resources) const {
   return absl::OkStatus();
 }
 
-Status Cgroup::Apply(const spec::Resources& resources) const {
+Status Cgroup::WriteThen(const spec::Resources& resources,
+                         const std::function<Status(const std::vector<Setting>&)>& then) const {
   ASSIGN_OR_RETURN(std::vector<Setting> settings, Plan(resources));
   std::vector<Setting> undo;
   Status status = WriteAll(settings, &undo);
   if (status.ok()) status = ApplyDevices(resources);
+  if (status.ok() && then) status = then(settings);
   if (status.ok()) return status;
   for (auto it = undo.rbegin(); it != undo.rend(); ++it) WriteOne(*it, nullptr).IgnoreError();
   return status;
 }
 
+Status Cgroup::Apply(const spec::Resources& resources) const { return WriteThen(resources, {}); }
+
+Status Cgroup::Check(const spec::Resources& resources) const {
+  RETURN_IF_ERROR(ScopeProperties(resources, PureUnified()).status());
+  ASSIGN_OR_RETURN(std::vector<Setting> settings, Plan(resources));
+  for (const Setting& setting : settings) {
+    if (!setting.optional && HierarchyOf(setting) == nullptr) return Unavailable(setting);
+  }
+  return absl::OkStatus();
+}
+
 Status Cgroup::Update(const spec::Resources& resources) const {
   if (!NeedsManager()) return Apply(resources);
   ASSIGN_OR_RETURN(std::vector<UnitProperty> properties, ScopeProperties(resources, PureUnified()));
-  // The files first: a value that the kernel refuses must not become a property.
-  RETURN_IF_ERROR(Apply(resources));
-  return SetScopeProperties(scope_, properties);
+  // Without a limit systemd does not turn a controller on; with the property it keeps it.
+  const Hierarchy* unified = Unified();
+  if (unified != nullptr && Exists()) EnableInParents(*unified, path_, Controllers::kAll);
+  // The files first: a value that the kernel refuses must not become a property. And once more: the
+  // manager writes what it has rounded.
+  return WriteThen(resources, [&](const std::vector<Setting>& settings) {
+    RETURN_IF_ERROR(SetScopeProperties(scope_, properties));
+    return WriteAll(settings, nullptr);
+  });
 }
 
 }  // namespace berth::runtime

@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <span>
+#include <string_view>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
@@ -58,13 +60,14 @@ Status InheritCpuset(const std::string& parent, const std::string& dir) {
 
 // What cannot be enabled shows up as a missing file when a limit is asked for, so errors are not
 // fatal here.
-void EnableControllers(const std::string& dir) {
+void EnableControllers(const std::string& dir, std::span<const std::string_view> but = {}) {
   StatusOr<std::string> available = ReadControlFile(dir, "cgroup.controllers");
   StatusOr<std::string> enabled = ReadControlFile(dir, "cgroup.subtree_control");
   if (!available.ok() || !enabled.ok()) return;
   std::vector<std::string> have = absl::StrSplit(*enabled, ' ', absl::SkipEmpty());
   for (absl::string_view name : absl::StrSplit(*available, ' ', absl::SkipEmpty())) {
     if (std::find(have.begin(), have.end(), name) != have.end()) continue;
+    if (std::ranges::find(but, std::string_view(name.data(), name.size())) != but.end()) continue;
     WriteFileAt(AT_FDCWD, absl::StrCat(dir, "/cgroup.subtree_control"), absl::StrCat("+", name))
         .IgnoreError();
   }
@@ -115,6 +118,18 @@ Status MakeCgroup(const Hierarchy& hierarchy, const std::string& path, bool enab
   for (int tries = 0;; ++tries) {
     Status status = MakeOnce(hierarchy, path, enable);
     if (!absl::IsNotFound(status) || tries >= 8) return status;
+  }
+}
+
+void EnableInParents(const Hierarchy& hierarchy, const std::string& path, Controllers which) {
+  static constexpr std::string_view kManaged[] = {"cpu", "cpuset", "io", "memory", "pids"};
+  std::span<const std::string_view> but;
+  if (which == Controllers::kUnmanaged) but = kManaged;
+  std::string dir = hierarchy.mount_point;
+  std::vector<std::string> parts = absl::StrSplit(path, '/', absl::SkipEmpty());
+  for (const std::string& part : parts) {
+    EnableControllers(dir, but);
+    absl::StrAppend(&dir, "/", part);
   }
 }
 

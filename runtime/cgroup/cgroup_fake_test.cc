@@ -114,5 +114,27 @@ TEST_F(FakeV2Test, SystemdDriverMakesNothingItself) {
   EXPECT_FALSE(cgroup.OpenUnified()->ok());
 }
 
+TEST_F(FakeV2Test, LimitsOfAScopeAreCheckedBeforeItExists) {
+  CgroupManager::Options options;
+  options.driver = CgroupManager::Driver::kSystemd;
+  CgroupManager systemd(options, manager_->hierarchies());
+  ASSERT_OK_AND_ASSIGN(Cgroup cgroup, systemd.Create("kubepods.slice", "abc"));
+  spec::Resources good;
+  good.memory.emplace().limit = 1000;
+  good.unified = {{"memory.high", "900"}};
+  EXPECT_OK(cgroup.Check(good));
+  spec::Resources bad = good;
+  bad.unified["nonsense.max"] = "1";
+  EXPECT_THAT(cgroup.Check(bad),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unified.nonsense.max")));
+  bad = good;
+  bad.cpu.emplace().cpus = "2-1";
+  EXPECT_THAT(cgroup.Check(bad), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("2-1")));
+  bad = good;
+  bad.rdma["mlx"] = {1, 2};
+  EXPECT_THAT(cgroup.Check(bad),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("controller rdma")));
+}
+
 }  // namespace
 }  // namespace berth::runtime

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <map>
+#include <optional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "runtime/cgroup/setting.h"
 #include "runtime/cgroup/systemd_scope.h"
 
@@ -12,6 +15,16 @@ namespace {
 constexpr uint64_t kInfinity = UINT64_MAX;
 
 uint64_t OrInfinity(int64_t value) { return value < 0 ? kInfinity : static_cast<uint64_t>(value); }
+
+// One of a kind: the later one counts.
+void Put(std::vector<UnitProperty>* out, UnitProperty property) {
+  auto same = std::ranges::find(*out, property.name, &UnitProperty::name);
+  if (same != out->end()) {
+    same->value = std::move(property.value);
+  } else {
+    out->push_back(std::move(property));
+  }
+}
 
 // "0-3,8" as the bytes of a bit set, lowest first.
 StatusOr<std::vector<uint8_t>> BitSet(const std::string& list) {
@@ -74,6 +87,57 @@ void AddMemory(const spec::MemoryResources& memory, bool unified, std::vector<Un
   }
 }
 
+// "max" or a number.
+std::optional<uint64_t> NumberOrMax(absl::string_view text) {
+  uint64_t value = 0;
+  if (text == "max") return kInfinity;
+  if (absl::SimpleAtoi(text, &value)) return value;
+  return std::nullopt;
+}
+
+// cpu.max: "QUOTA [PERIOD]".
+Status AddCpuMax(absl::string_view text, std::vector<UnitProperty>* out) {
+  const std::vector<absl::string_view> words = absl::StrSplit(text, ' ', absl::SkipEmpty());
+  spec::CpuResources cpu;
+  int64_t quota = -1;
+  uint64_t period = 0;
+  if (words.empty() || (words[0] != "max" && !absl::SimpleAtoi(words[0], &quota))) {
+    return absl::OkStatus();
+  }
+  cpu.quota = quota;
+  if (words.size() > 1 && absl::SimpleAtoi(words[1], &period)) cpu.period = period;
+  std::vector<UnitProperty> properties;
+  RETURN_IF_ERROR(AddCpu(cpu, /*unified=*/true, &properties));
+  for (UnitProperty& property : properties) Put(out, std::move(property));
+  return absl::OkStatus();
+}
+
+// Files that systemd has a property for. The others, and values that only the kernel can read, are
+// written to the file alone, which systemd then leaves as it is.
+Status AddUnified(const std::map<std::string, std::string>& unified,
+                  std::vector<UnitProperty>* out) {
+  static const std::map<std::string_view, const char*> kNumbers = {
+      {"cpu.weight", "CPUWeight"},   {"io.weight", "IOWeight"},
+      {"memory.high", "MemoryHigh"}, {"memory.low", "MemoryLow"},
+      {"memory.max", "MemoryMax"},   {"memory.min", "MemoryMin"},
+      {"pids.max", "TasksMax"},      {"memory.swap.max", "MemorySwapMax"}};
+  for (const auto& [file, text] : unified) {
+    if (auto number = kNumbers.find(file); number != kNumbers.end()) {
+      absl::string_view word = text;
+      if (file == "io.weight") absl::ConsumePrefix(&word, "default ");
+      if (const std::optional<uint64_t> value = NumberOrMax(word)) {
+        Put(out, {number->second, *value});
+      }
+    } else if (file == "cpu.max") {
+      RETURN_IF_ERROR(AddCpuMax(text, out));
+    } else if (file == "cpuset.cpus" || file == "cpuset.mems") {
+      ASSIGN_OR_RETURN(std::vector<uint8_t> bits, BitSet(text));
+      Put(out, {file == "cpuset.cpus" ? "AllowedCPUs" : "AllowedMemoryNodes", std::move(bits)});
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 StatusOr<std::vector<UnitProperty>> ScopeProperties(const spec::Resources& resources,
@@ -86,6 +150,7 @@ StatusOr<std::vector<UnitProperty>> ScopeProperties(const spec::Resources& resou
                                    ? static_cast<uint64_t>(*resources.pids_limit)
                                    : kInfinity});
   }
+  if (unified) RETURN_IF_ERROR(AddUnified(resources.unified, &out));
   return out;
 }
 

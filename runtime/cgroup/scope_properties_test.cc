@@ -26,6 +26,29 @@ TEST(ScopeProperties, Unified) {
                                       UnitProperty{"TasksMax", UINT64_MAX}));
 }
 
+TEST(ScopeProperties, UnifiedFilesWithAProperty) {
+  spec::Resources resources;
+  resources.memory.emplace().limit = 100;
+  resources.unified = {{"cpu.max", "15500 100000"}, {"cpuset.cpus", "1"},
+                       {"io.weight", "default 50"}, {"memory.high", "90"},
+                       {"memory.max", "200"},       {"memory.oom.group", "1"},
+                       {"memory.low", "1M"},        {"pids.max", "max"}};
+  ASSERT_OK_AND_ASSIGN(auto properties, ScopeProperties(resources, true));
+  EXPECT_THAT(properties, ElementsAre(UnitProperty{"MemoryMax", uint64_t{200}},
+                                      UnitProperty{"CPUQuotaPerSecUSec", uint64_t{160000}},
+                                      UnitProperty{"CPUQuotaPeriodUSec", uint64_t{100000}},
+                                      UnitProperty{"AllowedCPUs", std::vector<uint8_t>{2}},
+                                      UnitProperty{"IOWeight", uint64_t{50}},
+                                      UnitProperty{"MemoryHigh", uint64_t{90}},
+                                      UnitProperty{"TasksMax", UINT64_MAX}));
+  EXPECT_THAT(*ScopeProperties(resources, false),
+              ElementsAre(UnitProperty{"MemoryLimit", uint64_t{100}}));
+  resources.unified = {{"cpu.max", "max"}, {"memory.min", "x"}};
+  resources.memory.reset();
+  EXPECT_THAT(*ScopeProperties(resources, true),
+              ElementsAre(UnitProperty{"CPUQuotaPerSecUSec", UINT64_MAX}));
+}
+
 TEST(ScopeProperties, V1AndRounding) {
   spec::Resources resources;
   resources.cpu.emplace().shares = 2;

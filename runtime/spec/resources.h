@@ -121,4 +121,8 @@ struct Resources {
   bool operator==(const Resources&) const = default;
 };
 
+// What `onto` is after an update: members that the update does not give stay. Lists are replaced,
+// maps and huge pages by key. `check_before_update` is of the update alone.
+void Overlay(const Resources& update, Resources* onto);
+
 }  // namespace berth::runtime::spec
