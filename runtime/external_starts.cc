@@ -11,12 +11,16 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/program.h"
 #include "base/sys.h"
+#include "base/undo.h"
 #include "runtime/external/bundle.h"
 #include "runtime/external/external_spec.h"
 #include "runtime/external/host_program.h"
 #include "runtime/log_file.h"
+#include "runtime/mount/image_volume.h"
 #include "runtime/mount/rootfs.h"
+#include "runtime/plan/mount_options.h"
 #include "runtime/runtime_impl.h"
 
 namespace berth::runtime {
@@ -31,10 +35,38 @@ std::string PathOf(const UniqueFd& fd) {
   return fd.ok() ? absl::StrCat("/proc/", getpid(), "/fd/", fd.get()) : std::string();
 }
 
-Status CheckProgram(const std::string& path) {
-  if (::access(path.c_str(), X_OK) == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("external runtime ", path, ": ", strerror(errno)));
+// Of a start that failed: `exit` and `output` are the runtime's own.
+Status FailedStart(const ContainerSetup& setup, const Bundle& bundle,
+                   const std::optional<ExitInfo>& exit, const std::string& output) {
+  std::string text = bundle.LastMessage();
+  if (text.empty()) {
+    text = exit.has_value() && exit->known
+               ? absl::StrCat("ended with exit code ", exit->exit_code, " before its container ran")
+               : "ended before its container ran";
+    if (!output.empty()) absl::StrAppend(&text, ": ", output);
+  }
+  return absl::InternalError(absl::StrCat("external runtime ", setup.external_runtime, ": ", text));
+}
+
+bool SharesMemory(const ContainerSetup& setup, const PodHandle& pod) {
+  return pod.namespaces().ipc.ok() && !setup.host_ipc;
+}
+
+StatusOr<std::map<size_t, BundleMounts::Volume>> OpenVolumes(const ContainerSetup& setup) {
+  std::map<size_t, BundleMounts::Volume> volumes;
+  for (size_t i = 0; i < setup.spec.mounts.size(); ++i) {
+    const spec::Mount& mount = setup.spec.mounts[i];
+    if (mount.type != spec::kImageMount) continue;
+    ASSIGN_OR_RETURN(MountOptions options, ParseMountOptions(mount));
+    auto image = setup.images.find(mount.source);
+    if (image == setup.images.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("mount ", mount.destination, ": no image ", mount.source));
+    }
+    ASSIGN_OR_RETURN(ImageVolume volume, OpenImageVolume(mount, options, image->second));
+    volumes[i] = {std::move(volume.mount), volume.directory};
+  }
+  return volumes;
 }
 
 StatusOr<UniqueFd> WatchDirectory(const std::string& path) {
@@ -46,7 +78,7 @@ StatusOr<UniqueFd> WatchDirectory(const std::string& path) {
   return watch;
 }
 
-// Until the runtime has written the container's process ID, or has ended without.
+// Until the runtime has written the container's process ID. Unavailable: it has ended without.
 StatusOr<pid_t> AwaitPid(const Bundle& bundle, int watch, int runtime_pidfd, absl::Time deadline) {
   while (true) {
     pollfd fds[] = {{watch, POLLIN, 0}, {runtime_pidfd, POLLIN, 0}};
@@ -56,11 +88,7 @@ StatusOr<pid_t> AwaitPid(const Bundle& bundle, int watch, int runtime_pidfd, abs
     if (ready < 0 && errno != EINTR) return ErrnoError(errno, "poll");
     StatusOr<pid_t> pid = bundle.ReadPid();
     if (pid.ok()) return pid;
-    if ((fds[1].revents & POLLIN) != 0) {
-      const std::string message = bundle.LastMessage();
-      return absl::InternalError(absl::StrCat(
-          "external runtime: ", message.empty() ? "ended before its container ran" : message));
-    }
+    if ((fds[1].revents & POLLIN) != 0) return absl::UnavailableError("has ended");
     if (left <= 0) return absl::DeadlineExceededError("external runtime: no container in time");
     char events[4096];
     while (::read(watch, events, sizeof events) > 0) {
@@ -84,7 +112,7 @@ StatusOr<std::string> RuntimeImpl::PidNamespacePath(const ContainerSetup& setup,
 
 Status RuntimeImpl::CreateExternal(const ContainerSetup& setup) {
   RETURN_IF_ERROR(CheckExternal(setup.spec));
-  RETURN_IF_ERROR(CheckProgram(setup.external_runtime));
+  RETURN_IF_ERROR(Annotate(CheckProgram(setup.external_runtime), "external runtime"));
   if (options_.cgroup_driver == CgroupDriver::kSystemd) {
     return absl::UnimplementedError("external runtime: supported with the cgroupfs driver only");
   }
@@ -92,25 +120,42 @@ Status RuntimeImpl::CreateExternal(const ContainerSetup& setup) {
   if (pod->namespaces().user.ok()) {
     return absl::UnimplementedError("user namespaces: not supported with an external runtime");
   }
-  ASSIGN_OR_RETURN(UniqueFd root, MountRootfs(setup.rootfs));
-  const Bundle bundle(options_.state_dir, setup.container_id);
-  UniqueFd shm;
-  if (pod->namespaces().ipc.ok() && !setup.host_ipc) {
-    ASSIGN_OR_RETURN(shm, vault_->Clone(setup.pod_id));
+  BundleMounts mounts;
+  ASSIGN_OR_RETURN(mounts.root, MountRootfs(setup.rootfs));
+  if (SharesMemory(setup, *pod)) {
+    ASSIGN_OR_RETURN(mounts.shm, vault_->Clone(setup.pod_id));
   }
+  ASSIGN_OR_RETURN(mounts.volumes, OpenVolumes(setup));
+  const Bundle bundle(options_.state_dir, setup.container_id);
+  RETURN_IF_ERROR(bundle.Create(mounts));
+  Undo undo;
+  undo.Add([&] { bundle.Remove().IgnoreError(); });
+  RETURN_IF_ERROR(ConfigureExternal(setup, *pod));
+  undo.Commit();
+  return absl::OkStatus();
+}
+
+Status RuntimeImpl::ConfigureExternal(const ContainerSetup& setup, const PodHandle& pod) {
   NamespacePaths paths;
-  paths.network = PathOf(pod->namespaces().net);
-  paths.ipc = PathOf(pod->namespaces().ipc);
-  paths.uts = PathOf(pod->namespaces().uts);
-  ASSIGN_OR_RETURN(paths.pid, PidNamespacePath(setup, *pod));
+  paths.network = PathOf(pod.namespaces().net);
+  paths.ipc = PathOf(pod.namespaces().ipc);
+  paths.uts = PathOf(pod.namespaces().uts);
+  ASSIGN_OR_RETURN(paths.pid, PidNamespacePath(setup, pod));
   paths.own_pid = setup.pid_mode == PidMode::kContainer;
-  return bundle.Create(ExternalSpec(setup.spec, paths, shm.ok() ? bundle.shm_path() : ""),
-                       root.get(), shm.ok() ? shm.get() : -1);
+  const Bundle bundle(options_.state_dir, setup.container_id);
+  return bundle.WriteConfig(ExternalSpec(setup.spec, paths, bundle, SharesMemory(setup, pod)));
 }
 
 StatusOr<pid_t> RuntimeImpl::LaunchExternal(const Context& context, const Entry& entry) {
   const ContainerSetup& setup = entry->setup();
   const Bundle bundle(options_.state_dir, setup.container_id);
+  {
+    // The paths name this daemon's descriptors, and limits may have changed since the creation.
+    ASSIGN_OR_RETURN(std::shared_ptr<PodHandle> pod, Pod(setup.pod_id));
+    ContainerSetup now = setup;
+    now.spec.linux.resources = entry->Resources();
+    RETURN_IF_ERROR(ConfigureExternal(now, *pod));
+  }
   ASSIGN_OR_RETURN(UniqueFd mount_namespace, sys::Open("/proc/self/ns/mnt", O_RDONLY));
   ASSIGN_OR_RETURN(Plan plan,
                    BuildHostProgramPlan(
@@ -139,8 +184,9 @@ StatusOr<pid_t> RuntimeImpl::LaunchExternal(const Context& context, const Entry&
     // Whatever it was about to do: nothing of it may run.
     sys::PidfdSendSignal(launched.pidfd.get(), SIGKILL).IgnoreError();
     cgroup.Kill().IgnoreError();
-    entry->AwaitEarlyEnd(absl::Now() + kEndTimeout);
-    return pid.status();
+    const std::optional<ExitInfo> exit = entry->AwaitEarlyEnd(absl::Now() + kEndTimeout);
+    if (!absl::IsUnavailable(pid.status())) return pid.status();
+    return FailedStart(setup, bundle, exit, LogTextSince(setup.log_path, log.size));
   }
   StatusOr<UniqueFd> pidfd = sys::PidfdOpen(*pid);
   // It has ended already: its parent stands for it until its exit is known.

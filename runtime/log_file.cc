@@ -2,7 +2,14 @@
 #include "runtime/log_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
 #include "base/file.h"
 #include "base/sys.h"
 
@@ -36,8 +43,32 @@ StatusOr<OpenedLog> OpenLogFile(const std::string& path) {
   if (fstat(fd->get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     return absl::FailedPreconditionError(absl::StrCat("log ", path, ": not a regular file"));
   }
+  log.size = static_cast<uint64_t>(info.st_size);
   log.fd = *std::move(fd);
   return log;
+}
+
+std::string LogTextSince(const std::string& path, uint64_t offset) {
+  constexpr size_t kMost = 1024;
+  StatusOr<UniqueFd> fd =
+      sys::OpenAt2(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, RESOLVE_NO_MAGICLINKS);
+  if (!fd.ok()) return "";
+  struct stat info = {};
+  if (fstat(fd->get(), &info) != 0 || !S_ISREG(info.st_mode)) return "";
+  const auto size = static_cast<uint64_t>(info.st_size);
+  offset = std::max(offset, size > kMost ? size - kMost : 0);
+  char buffer[kMost];
+  const ssize_t n = ::pread(fd->get(), buffer, sizeof buffer, static_cast<off_t>(offset));
+  if (n <= 0) return "";
+  std::string text;
+  const absl::string_view lines(buffer, static_cast<size_t>(n));
+  for (absl::string_view line : absl::StrSplit(lines, '\n', absl::SkipEmpty())) {
+    // "TIME STREAM TAG TEXT"; the first one may be cut off.
+    const std::vector<absl::string_view> words = absl::StrSplit(line, absl::MaxSplits(' ', 3));
+    if (words.size() < 4) continue;
+    absl::StrAppend(&text, text.empty() ? "" : "; ", absl::StripAsciiWhitespace(words[3]));
+  }
+  return text;
 }
 
 }  // namespace berth::runtime

@@ -90,6 +90,8 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
 
   // --- external_starts.cc
   Status CreateExternal(const ContainerSetup& setup);
+  // Writes the bundle's configuration.
+  Status ConfigureExternal(const ContainerSetup& setup, const PodHandle& pod);
   StatusOr<pid_t> LaunchExternal(const Context& context, const Entry& entry);
   // The container's process instead of its runtime's, where it can be known.
   StatusOr<Launched> OpenExternal(const ContainerSetup& setup, Launched runtime);

@@ -127,6 +127,20 @@ TEST_F(LogFileTest, MakesAndReopens) {
   EXPECT_EQ(*ReadFile(path, 100), "onetwo");
 }
 
+TEST_F(LogFileTest, TellsWhatWasWrittenSince) {
+  const std::string path = directory_ + "/0.log";
+  EXPECT_EQ(LogTextSince(path, 0), "");
+  ASSERT_OK_AND_ASSIGN(OpenedLog log, OpenLogFile(path));
+  ASSERT_OK(WriteAll(log.fd.get(), "2026-01-01T00:00:00Z stdout F old\n"));
+  ASSERT_OK_AND_ASSIGN(log, OpenLogFile(path));
+  ASSERT_OK(WriteAll(log.fd.get(),
+                     "2026-01-01T00:00:00Z stderr F one two\n"
+                     "2026-01-01T00:00:00Z stderr P three\n"));
+  EXPECT_EQ(LogTextSince(path, log.size), "one two; three");
+  ASSERT_OK(WriteAll(log.fd.get(), "T stderr F " + std::string(2000, 'x') + "\nT stderr F end\n"));
+  EXPECT_EQ(LogTextSince(path, log.size), "end");
+}
+
 TEST_F(LogFileTest, FollowsNoLinkAndNoDots) {
   ASSERT_EQ(symlink("/etc/passwd", (directory_ + "/link").c_str()), 0);
   EXPECT_FALSE(OpenLogFile(directory_ + "/link").ok());

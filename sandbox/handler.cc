@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sandbox/handler.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "base/program.h"
 #include "runtime/security/capabilities.h"
 #include "runtime/security/seccomp_profile.h"
 
@@ -80,11 +79,10 @@ Status CheckHandler(const Handler& handler) {
                       "sysctls");
     }
   }
-  if (!handler.runtime_path.empty() &&
-      (!handler.runtime_path.starts_with("/") || access(handler.runtime_path.c_str(), X_OK) != 0)) {
-    return annotate(absl::InvalidArgumentError(absl::StrCat("\"", handler.runtime_path,
-                                                            "\" is no absolute path of a program")),
-                    "runtime_path");
+  if (!handler.runtime_path.empty()) {
+    if (Status program = CheckProgram(handler.runtime_path); !program.ok()) {
+      return annotate(absl::InvalidArgumentError(program.message()), "runtime_path");
+    }
   }
   if (!handler.seccomp_profile.empty()) {
     RETURN_IF_ERROR(annotate(

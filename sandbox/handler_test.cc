@@ -38,8 +38,11 @@ TEST(HandlersTest, BadHandlersAreNamed) {
   EXPECT_THAT(
       Handlers::Create({{.name = "a", .seccomp_profile = "/no/such"}}),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("handlers.a.seccomp_profile: ")));
-  EXPECT_THAT(Handlers::Create({{.name = "a", .runtime_path = "/no/such"}}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("handlers.a.runtime_path: ")));
+  for (const char* wrong : {"/no/such", "/etc", "/etc/passwd", "sh"}) {
+    EXPECT_THAT(Handlers::Create({{.name = "a", .runtime_path = wrong}}),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr(absl::StrCat("handlers.a.runtime_path: \"", wrong, "\": "))));
+  }
   EXPECT_THAT(Handlers::Create({{.name = "a", .sysctls = {{"net/x", "1"}}}}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("handlers.a.sysctls: ")));
 }

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <string_view>
 
 #include "absl/strings/numbers.h"
@@ -22,9 +23,14 @@ constexpr mode_t kPrivate = 0700;
 constexpr size_t kMaxPidBytes = 32;
 constexpr size_t kMaxLogBytes = 1 << 20;
 
-Status Attach(int mount, const std::string& path) {
-  RETURN_IF_ERROR(MakeDirs(path, kPrivate));
-  return sys::MoveMount(mount, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+Status Attach(const UniqueFd& mount, const std::string& path, bool directory = true) {
+  if (directory) {
+    RETURN_IF_ERROR(MakeDirs(path, kPrivate));
+  } else {
+    RETURN_IF_ERROR(MakeDirs(path.substr(0, path.rfind('/')), kPrivate));
+    RETURN_IF_ERROR(sys::OpenAt(AT_FDCWD, path, O_WRONLY | O_CREAT, 0600).status());
+  }
+  return sys::MoveMount(mount.get(), "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
 }
 
 Status Detach(const std::string& path) {
@@ -39,22 +45,31 @@ Status Detach(const std::string& path) {
 Bundle::Bundle(const std::string& state_dir, const std::string& container_id)
     : path_(absl::StrCat(state_dir, "/external/", container_id)) {}
 
-Status Bundle::Create(const spec::Spec& spec, int root_mount, int shm_mount) const {
+Status Bundle::Create(const BundleMounts& mounts) const {
   RETURN_IF_ERROR(MakeDirs(path_, kPrivate));
   Undo undo;
   undo.Add([this] { Remove().IgnoreError(); });
-  RETURN_IF_ERROR(Attach(root_mount, path_ + "/rootfs"));
-  if (shm_mount >= 0) RETURN_IF_ERROR(Attach(shm_mount, shm_path()));
-  ASSIGN_OR_RETURN(UniqueFd dir, sys::Open(path_, O_RDONLY | O_DIRECTORY));
-  RETURN_IF_ERROR(
-      AtomicReplace(dir.get(), "config.json", spec::ToJson(spec), 0600, /*durable=*/false));
+  RETURN_IF_ERROR(Attach(mounts.root, path_ + "/rootfs"));
+  if (mounts.shm.ok()) RETURN_IF_ERROR(Attach(mounts.shm, shm_path()));
+  for (const auto& [index, volume] : mounts.volumes) {
+    RETURN_IF_ERROR(Attach(volume.mount, volume_path(index), volume.directory));
+  }
   undo.Commit();
   return absl::OkStatus();
+}
+
+Status Bundle::WriteConfig(const spec::Spec& spec) const {
+  ASSIGN_OR_RETURN(UniqueFd dir, sys::Open(path_, O_RDONLY | O_DIRECTORY));
+  return AtomicReplace(dir.get(), "config.json", spec::ToJson(spec), 0600, /*durable=*/false);
 }
 
 Status Bundle::Remove() const {
   RETURN_IF_ERROR(Detach(path_ + "/rootfs"));
   RETURN_IF_ERROR(Detach(shm_path()));
+  std::error_code none;
+  for (const auto& volume : std::filesystem::directory_iterator(path_ + "/volumes", none)) {
+    RETURN_IF_ERROR(Detach(volume.path()));
+  }
   return RemoveTree(AT_FDCWD, path_);
 }
 

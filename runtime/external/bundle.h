@@ -6,12 +6,26 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "base/status.h"
+#include "base/unique_fd.h"
 #include "runtime/spec/spec.h"
 
 namespace berth::runtime {
+
+// What goes into a bundle, detached. Volumes are images, by the index of their mount.
+struct BundleMounts {
+  struct Volume {
+    UniqueFd mount;
+    bool directory = true;  // what the mount point must be
+  };
+  UniqueFd root;
+  UniqueFd shm;  // not set: none
+  std::map<size_t, Volume> volumes;
+};
 
 // A name: holds no descriptor. Thread safe, but for two operations on one bundle.
 class Bundle {
@@ -22,15 +36,18 @@ class Bundle {
   const std::string& path() const { return path_; }
   // Where the pod's shared memory is mounted.
   std::string shm_path() const { return path_ + "/shm"; }
+  // Where the volume of the specification's mount with this index is mounted.
+  std::string volume_path(size_t index) const { return absl::StrCat(path_, "/volumes/", index); }
   // Written by the external runtime once the container's process exists.
   std::string pid_path() const { return path_ + "/pid"; }
   std::string log_path() const { return path_ + "/log"; }
   // What the external runtime keeps for itself.
   std::string root_path() const { return path_ + "/state"; }
 
-  // Attaches the detached mounts (shm: -1 for none) and writes config.json. On failure nothing is
-  // left.
-  Status Create(const spec::Spec& spec, int root_mount, int shm_mount) const;
+  // Attaches the mounts. On failure nothing is left.
+  Status Create(const BundleMounts& mounts) const;
+  // Writes config.json, anew if there is one.
+  Status WriteConfig(const spec::Spec& spec) const;
   // Unmounts and removes. A missing one is OK.
   Status Remove() const;
 

@@ -5,8 +5,8 @@
 
 namespace berth::runtime {
 
-spec::Spec ExternalSpec(const spec::Spec& spec, const NamespacePaths& paths,
-                        const std::string& shm_path) {
+spec::Spec ExternalSpec(const spec::Spec& spec, const NamespacePaths& paths, const Bundle& bundle,
+                        bool shared_memory) {
   using enum spec::NamespaceType;
   spec::Spec out = spec;
   // What this code writes is a subset that runtimes of version 1.0 understand; some refuse newer.
@@ -22,17 +22,23 @@ spec::Spec ExternalSpec(const spec::Spec& spec, const NamespacePaths& paths,
   if (!paths.pid.empty() || paths.own_pid) namespaces.push_back({kPid, paths.pid});
   // The pod's name is set; a runtime must not want a namespace of its own to set it again.
   out.hostname.clear();
-  // It may write to the root wherever the specification does not say read-only.
-  std::erase_if(out.mounts,
-                [](const spec::Mount& mount) { return mount.type == spec::kVolumeMount; });
-  if (!shm_path.empty()) {
-    for (spec::Mount& mount : out.mounts) {
-      if (mount.destination != "/dev/shm" || mount.type != "tmpfs") continue;
+  for (size_t i = 0; i < out.mounts.size(); ++i) {
+    spec::Mount& mount = out.mounts[i];
+    if (mount.type == spec::kImageMount) {
       mount.type = "bind";
-      mount.source = shm_path;
+      mount.source = bundle.volume_path(i);
+      std::erase_if(mount.options,
+                    [](const std::string& option) { return option.starts_with("subpath="); });
+      mount.options.insert(mount.options.begin(), {"rbind", "rprivate"});
+    } else if (shared_memory && mount.destination == "/dev/shm" && mount.type == "tmpfs") {
+      mount.type = "bind";
+      mount.source = bundle.shm_path();
       mount.options = {"rbind", "rprivate", "nosuid", "noexec", "nodev", "rw"};
     }
   }
+  // It may write to the root wherever the specification does not say read-only.
+  std::erase_if(out.mounts,
+                [](const spec::Mount& mount) { return mount.type == spec::kVolumeMount; });
   return out;
 }
 
@@ -42,12 +48,6 @@ Status CheckExternal(const spec::Spec& spec) {
   }
   if (spec.linux.FindNamespace(spec::NamespaceType::kUser) != nullptr) {
     return absl::UnimplementedError("user namespaces: not supported with an external runtime");
-  }
-  for (const spec::Mount& mount : spec.mounts) {
-    if (mount.type != spec::kImageMount) continue;
-    return absl::UnimplementedError(absl::StrCat("mount ", mount.destination,
-                                                 ": images as volumes are not supported with an "
-                                                 "external runtime"));
   }
   return absl::OkStatus();
 }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "runtime/external/bundle.h"
 #include "runtime/spec/spec.h"
 
 namespace berth::runtime {
@@ -18,10 +19,10 @@ struct NamespacePaths {
   bool own_pid = false;  // a new one
 };
 
-// `spec` with the pod's namespaces by path, the root at "rootfs" of the bundle and, where it is
-// set, the pod's shared memory bound from `shm_path`.
-spec::Spec ExternalSpec(const spec::Spec& spec, const NamespacePaths& paths,
-                        const std::string& shm_path);
+// `spec` with the pod's namespaces by path, and what is mounted in the bundle bound from there: the
+// root, the volumes that are images and, with `shared_memory`, the pod's.
+spec::Spec ExternalSpec(const spec::Spec& spec, const NamespacePaths& paths, const Bundle& bundle,
+                        bool shared_memory);
 
 // Unimplemented naming what an external runtime is not given.
 Status CheckExternal(const spec::Spec& spec);

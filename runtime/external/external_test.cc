@@ -61,9 +61,11 @@ TEST(ExternalSpecTest, JoinsThePodsNamespacesByPath) {
                          {NamespaceType::kPid, ""},
                          {NamespaceType::kCgroup, ""}};
   in.mounts = {{"/data", spec::kVolumeMount, "volume", {}, {}, {}},
-               {"/dev/shm", "tmpfs", "shm", {}, {}, {}}};
+               {"/dev/shm", "tmpfs", "shm", {}, {}, {}},
+               {"/image", spec::kImageMount, "sha256:1", {"ro", "noexec", "subpath=a"}, {}, {}}};
+  const Bundle bundle("/state", "id");
   const spec::Spec out =
-      ExternalSpec(in, {.network = "/n", .ipc = "/i", .uts = "/u", .pid = "/p"}, "/shm");
+      ExternalSpec(in, {.network = "/n", .ipc = "/i", .uts = "/u", .pid = "/p"}, bundle, true);
   EXPECT_EQ(out.root->path, "rootfs");
   EXPECT_EQ(out.hostname, "");
   EXPECT_EQ(out.linux.FindNamespace(NamespaceType::kNetwork)->path, "/n");
@@ -71,23 +73,26 @@ TEST(ExternalSpecTest, JoinsThePodsNamespacesByPath) {
   EXPECT_EQ(out.linux.FindNamespace(NamespaceType::kUts)->path, "/u");
   EXPECT_EQ(out.linux.FindNamespace(NamespaceType::kPid)->path, "/p");
   EXPECT_NE(out.linux.FindNamespace(NamespaceType::kCgroup), nullptr);
-  ASSERT_EQ(out.mounts.size(), 1u);
+  ASSERT_EQ(out.mounts.size(), 2u);
   EXPECT_EQ(out.mounts[0].type, "bind");
-  EXPECT_EQ(out.mounts[0].source, "/shm");
+  EXPECT_EQ(out.mounts[0].source, "/state/external/id/shm");
+  EXPECT_EQ(out.mounts[1].type, "bind");
+  EXPECT_EQ(out.mounts[1].source, "/state/external/id/volumes/2");
+  EXPECT_THAT(out.mounts[1].options, testing::ElementsAre("rbind", "rprivate", "ro", "noexec"));
 
   NamespacePaths own_pid;
   own_pid.own_pid = true;
-  const spec::Spec host = ExternalSpec(in, own_pid, "");
+  const spec::Spec host = ExternalSpec(in, own_pid, bundle, false);
   EXPECT_EQ(host.linux.FindNamespace(NamespaceType::kNetwork), nullptr);
   EXPECT_EQ(host.linux.FindNamespace(NamespaceType::kPid)->path, "");
   EXPECT_EQ(host.mounts[0].type, "tmpfs");
 }
 
-TEST(ExternalSpecTest, ImagesAsVolumesAreRefused) {
+TEST(ExternalSpecTest, WhatItCannotDoIsRefused) {
   spec::Spec in;
-  in.mounts = {{"/data", spec::kVolumeMount, "volume", {}, {}, {}}};
+  in.mounts = {{"/data", spec::kImageMount, "sha256:1", {}, {}, {}}};
   EXPECT_OK(CheckExternal(in));
-  in.mounts[0].type = spec::kImageMount;
+  in.process.emplace().terminal = true;
   EXPECT_TRUE(absl::IsUnimplemented(CheckExternal(in)));
 }
 

@@ -17,9 +17,10 @@ StatusOr<Plan> BuildHostProgramPlan(int mount_namespace, const std::vector<std::
 
 std::vector<std::string> ExternalRunArgs(const std::string& runtime, const std::string& bundle,
                                          const std::string& container_id) {
-  return {runtime,     "--root", bundle + "/state", "--log", bundle + "/log", "--log-format",
-          "json",      "run",    "--bundle",        bundle,  "--pid-file",    bundle + "/pid",
-          container_id};
+  return {
+      runtime,         "--root",    bundle + "/state", "--log",    bundle + "/log", "--log-format",
+      "json",          "run",       "--keep",          "--bundle", bundle,          "--pid-file",
+      bundle + "/pid", container_id};
 }
 
 }  // namespace berth::runtime

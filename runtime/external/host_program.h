@@ -15,7 +15,8 @@ namespace berth::runtime {
 StatusOr<Plan> BuildHostProgramPlan(int mount_namespace, const std::vector<std::string>& args);
 
 // "<runtime> run" for the bundle at `bundle`, which stays in the foreground: it is the parent of
-// the container's process and ends with its exit code.
+// the container's process and ends with its exit code. With "--keep" it leaves the cgroup, whose
+// OOM counter is read after its end.
 std::vector<std::string> ExternalRunArgs(const std::string& runtime, const std::string& bundle,
                                          const std::string& container_id);
 

@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 
+from cases.fields_image_volumes import data_image, volume
+from cases.pulls import pulled
 from harness import wait
 from harness.case import own_node
 
@@ -73,6 +75,12 @@ def test_bad_profile_is_refused_by_the_check(t):
                        ("[handlers.a]\ncapabilities = ['FLY']\n", "handlers.a.capabilities"),
                        ("[handlers.a]\nseccomp_profile = '/no/such'\n",
                         "handlers.a.seccomp_profile"),
+                       ("[handlers.a]\nruntime_path = '/no/such'\n",
+                        "handlers.a.runtime_path: \"/no/such\": No such file"),
+                       ("[handlers.a]\nruntime_path = '/usr/sbin'\n",
+                        "handlers.a.runtime_path: \"/usr/sbin\": Is a directory"),
+                       ("[handlers.a]\nruntime_path = '/etc/passwd'\n",
+                        "handlers.a.runtime_path: \"/etc/passwd\": Permission denied"),
                        ("default_handler = 'kata'\n", "no [handlers.kata]")]:
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
@@ -140,3 +148,65 @@ def test_external_runtime_refusals(t):
             part="/no/such/program")
     status = container.status
     assert status["reason"] == "StartError" and status["exitCode"] == 128, status
+
+
+@own_node(config=EXTERNAL)
+def test_external_runtime_oom(t):
+    t.handler = "runc"
+    pod = t.pod()
+    status = pod.run(["dd", "if=/dev/zero", "of=/dev/null", "bs=200M"], linux={
+        "resources": {"memoryLimitInBytes": 16 << 20}}).wait()
+    assert (status["reason"], status["exitCode"]) == ("OOMKilled", 137), status
+    killed = pod.run(["sleep", "1000"], linux={"resources": {"memoryLimitInBytes": 16 << 20}})
+    killed.stop()
+    status = killed.status
+    assert (status["reason"], status["exitCode"]) == ("Error", 137), status
+
+
+@own_node(config=EXTERNAL)
+def test_external_runtime_image_volumes(t):
+    """Also over a restart of the daemon; nothing stays of them."""
+    with t.registry() as registry:
+        reference = data_image(registry)
+        pulled(t, reference)
+    t.handler = "runc"
+    pod = t.pod()
+    mounts = [volume(reference), volume(reference, "/file", imageSubPath="sub/inner",
+                                        mountOptions=["noexec"])]
+    waiting = pod.create(["sleep", "1000"], mounts=mounts)
+    running = pod.run(["sleep", "1000"], mounts=mounts)
+    t.fails("NotFound", "CreateContainer", {
+        "podSandboxId": pod.id, "sandboxConfig": pod.config,
+        "config": {"metadata": {"name": "bad"}, "image": {"image": t.busybox}, "linux": {},
+                   "command": ["true"], "mounts": [volume(reference, imageSubPath="none")]}},
+            part="sub path")
+    t.node.runtime.kill()
+    t.node.runtime.start()
+    t.node.connect()
+    waiting.start()
+    for container in (waiting, running):
+        assert container.output("cat", "/data/top", "/data/second", "/file") == "topsecondinner"
+        code, _, err = container.exec("touch", "/data/new")
+        assert code != 0 and "Read-only" in err, err
+    waiting.remove()
+    assert running.output("cat", "/data/sub/inner") == "inner"
+
+
+WRONG = """
+[handlers.failing]
+runtime_path = '/bin/false'
+[handlers.other]
+runtime_path = '/bin/ls'
+"""
+
+
+@own_node(config=WRONG)
+def test_external_runtime_that_is_none(t):
+    """The message names the program and says what it said."""
+    for handler, part in (("failing", "/bin/false: ended with exit code 1"),
+                          ("other", "unrecognized option '--root'")):
+        t.handler = handler
+        container = t.pod().create(["true"])
+        message = t.fails("Internal", "StartContainer", {"containerId": container.id}, part=part)
+        status = container.status
+        assert status["reason"] == "StartError" and status["message"] in message, status
