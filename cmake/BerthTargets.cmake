@@ -31,6 +31,11 @@ if(BERTH_SANITIZE)
   add_compile_options(-fsanitize=${BERTH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize=vptr)
   add_link_options(-fsanitize=${BERTH_SANITIZE})
 endif()
+if(BERTH_FUZZ)
+  # Coverage of the code under test, which is in libraries, guides the fuzzer.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
 if(MOLD_PROGRAM AND NOT CMAKE_BUILD_TYPE STREQUAL "Release")
   add_link_options(-fuse-ld=mold)
 endif()
@@ -73,11 +78,15 @@ function(berth_test name)
 endfunction()
 
 # berth_fuzz(<name> CORPUS <dir below test/corpus> SOURCES .. DEPS ..)
-# The source defines LLVMFuzzerTestOneInput. With BERTH_FUZZ a libFuzzer program, always a test
-# that replays the corpus.
+# The source defines LLVMFuzzerTestOneInput. With BERTH_FUZZ a libFuzzer program, which hack/fuzz
+# finds in <build>/fuzzers; always a test that replays the corpus.
+if(BERTH_FUZZ)
+  file(WRITE ${CMAKE_BINARY_DIR}/fuzzers "")
+endif()
 function(berth_fuzz name)
   cmake_parse_arguments(arg "" "CORPUS" "SOURCES;DEPS" ${ARGN})
   if(BERTH_FUZZ)
+    file(APPEND ${CMAKE_BINARY_DIR}/fuzzers "${name} ${arg_CORPUS} ${CMAKE_CURRENT_BINARY_DIR}\n")
     add_executable(${name} ${arg_SOURCES})
     target_link_libraries(${name} PRIVATE berth_flags ${arg_DEPS})
     target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
