@@ -26,6 +26,7 @@ TEST(UniqueFd, MoveAssignmentClosesWhatItHeld) {
   a = std::move(b);
   EXPECT_EQ(fcntl(old, F_GETFD), -1);
   EXPECT_TRUE(a.ok());
+  // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): what it tests
   EXPECT_FALSE(b.ok());
 }
 
@@ -44,7 +45,7 @@ TEST(Digest, AcceptsOnlyWholeLowerCaseDigests) {
   std::string hex(64, 'a');
   EXPECT_OK(Digest::Parse("sha256:" + hex));
   EXPECT_OK(Digest::Parse("sha512:" + hex + hex));
-  for (std::string bad :
+  for (const std::string& bad :
        {std::string(""), std::string("sha256:"), "sha256:" + hex + "a", "md5:" + hex,
         "sha256:" + std::string(64, 'A'), "sha256:../" + std::string(61, 'a'), hex}) {
     EXPECT_THAT(Digest::Parse(bad),

@@ -11,7 +11,7 @@
 namespace berth {
 
 std::string BlockDeviceName(uint32_t major, uint32_t minor) {
-  const std::string number = absl::StrCat(major, ":", minor);
+  std::string number = absl::StrCat(major, ":", minor);
   char target[PATH_MAX];
   // "../../devices/.../block/sda/sda1"
   const ssize_t size =

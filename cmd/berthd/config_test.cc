@@ -187,6 +187,7 @@ TEST_F(ConfigTest, JsonTellsKubeadmTheSandboxImage) {
 int Parse(std::vector<std::string> arguments, Options* options) {
   arguments.insert(arguments.begin(), "berthd");
   std::vector<char*> argv;
+  argv.reserve(arguments.size());
   for (std::string& argument : arguments) argv.push_back(argument.data());
   testing::internal::CaptureStderr();
   testing::internal::CaptureStdout();

@@ -114,7 +114,8 @@ struct Writer {
     return (handler.*member).empty() ? json::Value() : Array(handler.*member);
   }
   json::Value operator()(std::optional<Texts> Handler::*member) const {
-    return (handler.*member).has_value() ? Array(*(handler.*member)) : json::Value();
+    const std::optional<Texts>& texts = handler.*member;
+    return texts.has_value() ? Array(*texts) : json::Value();
   }
   json::Value operator()(StringMap Handler::*member) const {
     json::Object object;

@@ -48,13 +48,14 @@ StatusOr<std::unique_ptr<MainLoop>> MainLoop::Create() {
 }
 
 void MainLoop::Run(std::optional<absl::Duration> interval, const std::function<void()>& beat) {
+  const absl::Duration pause = interval.value_or(absl::InfiniteDuration());
   absl::Time next_beat = interval.has_value() ? absl::Now() : absl::InfiniteFuture();
   absl::Time next_trim = absl::Now() + kTrimInterval;
   for (;;) {
     const absl::Time now = absl::Now();
     if (now >= next_beat) {
       beat();
-      next_beat = now + *interval;
+      next_beat = now + pause;
     }
     if (now >= next_trim) {
       TrimMemory();
