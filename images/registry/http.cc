@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "absl/strings/ascii.h"
+#include "images/registry/proxy.h"
 
 namespace berth::images::registry {
 namespace {
@@ -20,13 +21,6 @@ struct ListDeleter {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
 using HeaderList = std::unique_ptr<curl_slist, ListDeleter>;
-
-// libcurl reads every proxy variable itself except HTTP_PROXY in upper case, which a CGI program
-// must not trust; berthd is none, and units set the upper-case form.
-const char* UpperCaseHttpProxy(const Url& url) {
-  if (url.scheme != "http" || std::getenv("http_proxy") != nullptr) return nullptr;
-  return std::getenv("HTTP_PROXY");
-}
 
 // The state of one exchange, seen by libcurl's callbacks on the calling thread.
 class Exchange {
@@ -180,11 +174,9 @@ class HttpClient::Handle {
     set(CURLOPT_HEADERDATA, static_cast<void*>(exchange));
     set(CURLOPT_WRITEFUNCTION, &Exchange::OnBody);
     set(CURLOPT_WRITEDATA, static_cast<void*>(exchange));
-    if (request.url.IsLoopback()) {
-      set(CURLOPT_PROXY, "");
-    } else if (const char* proxy = UpperCaseHttpProxy(request.url)) {
-      set(CURLOPT_PROXY, proxy);
-    }
+    // Set, if to nothing, so that libcurl asks no variable itself.
+    set(CURLOPT_PROXY, ChooseProxy(request.url).url.c_str());
+    set(CURLOPT_NOPROXY, "");
     ConfigureTls(request.tls);
     if (request.form) {
       set(CURLOPT_POSTFIELDSIZE, static_cast<long>(request.form->size()));
