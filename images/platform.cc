@@ -42,13 +42,14 @@ bool IsAttestation(const Platform& platform) {
   return platform.os == "unknown" && platform.architecture == "unknown";
 }
 
-// Names come from a stranger's document.
-std::string Shown(const Platform& platform) {
-  std::string text = ToString(platform).substr(0, 64);
-  for (char& c : text) {
-    if (c < 0x20 || c >= 0x7f) c = '?';
-  }
-  return text;
+// Never kChosen: that takes a comparison.
+Fit FitOf(const Descriptor& entry, const Platform& host) {
+  const std::optional<Platform>& platform = entry.platform;
+  if (!platform || (platform->os.empty() && platform->architecture.empty())) return Fit::kUnnamed;
+  if (IsAttestation(*platform)) return Fit::kNoImage;
+  if (Fitness(*platform, host)) return Fit::kRuns;
+  const bool same = platform->os == host.os && platform->architecture == host.architecture;
+  return same ? Fit::kTooHigh : Fit::kOther;
 }
 
 #if defined(__x86_64__)
@@ -78,32 +79,70 @@ Platform HostPlatform() {
 #endif
 }
 
-StatusOr<const Descriptor*> ChoosePlatform(const Index& index, const Platform& host) {
-  const Descriptor* best = nullptr;
+std::string Shown(const Platform& platform) {
+  std::string text = ToString(platform).substr(0, 64);
+  for (char& c : text) {
+    if (c < 0x20 || c >= 0x7f) c = '?';
+  }
+  return text;
+}
+
+std::string_view ToString(Fit fit) {
+  switch (fit) {
+    case Fit::kChosen:
+      return "chosen";
+    case Fit::kRuns:
+      return "would run, but another fits better";
+    case Fit::kOther:
+      return "another system";
+    case Fit::kTooHigh:
+      return "a higher variant than this machine's";
+    case Fit::kUnnamed:
+      return "names no platform";
+    case Fit::kNoImage:
+      break;
+  }
+  return "no image";
+}
+
+std::vector<Fit> JudgePlatforms(const Index& index, const Platform& host) {
+  std::vector<Fit> fits;
+  std::optional<size_t> best;
   std::optional<int> best_fitness;
-  std::vector<const Descriptor*> unnamed;
-  std::vector<std::string> offered;
   for (const Descriptor& entry : index.manifests) {
-    if (!entry.platform || (entry.platform->os.empty() && entry.platform->architecture.empty())) {
-      unnamed.push_back(&entry);
-      continue;
-    }
-    if (IsAttestation(*entry.platform)) continue;
-    offered.push_back(Shown(*entry.platform));
+    fits.push_back(FitOf(entry, host));
+    if (fits.back() != Fit::kRuns) continue;
     std::optional<int> fitness = Fitness(*entry.platform, host);
-    if (fitness && (!best_fitness || *fitness > *best_fitness)) {
-      best = &entry;
+    if (!best_fitness || *fitness > *best_fitness) {
+      best = fits.size() - 1;
       best_fitness = fitness;
     }
   }
-  if (best != nullptr) return best;
-  if (offered.empty() && unnamed.size() == 1) return unnamed.front();
+  auto images = std::count_if(fits.begin(), fits.end(), [](Fit f) { return f != Fit::kNoImage; });
+  auto unnamed = std::find(fits.begin(), fits.end(), Fit::kUnnamed);
+  if (images == 1 && unnamed != fits.end()) best = static_cast<size_t>(unnamed - fits.begin());
+  if (best) fits[*best] = Fit::kChosen;
+  return fits;
+}
+
+StatusOr<const Descriptor*> ChoosePlatform(const Index& index, const Platform& host) {
+  const std::vector<Fit> fits = JudgePlatforms(index, host);
+  std::vector<std::string> offered;
+  size_t unnamed = 0;
+  for (size_t i = 0; i < fits.size(); ++i) {
+    const Descriptor& entry = index.manifests[i];
+    if (fits[i] == Fit::kChosen) return &entry;
+    if (fits[i] == Fit::kUnnamed) ++unnamed;
+    if (fits[i] == Fit::kOther || fits[i] == Fit::kTooHigh) {
+      offered.push_back(Shown(*entry.platform));
+    }
+  }
   constexpr size_t kShown = 20;
   std::string list = absl::StrJoin(
       offered.begin(), offered.begin() + static_cast<long>(std::min(offered.size(), kShown)), ", ");
   if (offered.size() > kShown) absl::StrAppend(&list, " and ", offered.size() - kShown, " more");
-  if (!unnamed.empty()) {
-    absl::StrAppend(&list, list.empty() ? "" : ", ", unnamed.size(), " without a platform");
+  if (unnamed > 0) {
+    absl::StrAppend(&list, list.empty() ? "" : ", ", unnamed, " without a platform");
   }
   return absl::NotFoundError(absl::StrCat("no image for ", ToString(host), " in the index: it has ",
                                           list.empty() ? "none" : list));

@@ -59,6 +59,20 @@ TEST(Platform, WithoutPlatforms) {
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("2 without a platform")));
 }
 
+TEST(Platform, EveryEntryIsJudged) {
+  Index index =
+      IndexOf({Platform{"windows", "amd64", ""}, Platform{"linux", "amd64", ""},
+               Platform{"linux", "amd64", "v3"}, Platform{"linux", "amd64", "v3"},
+               Platform{"linux", "amd64", "v4"}, Platform{"unknown", "unknown", ""}, std::nullopt});
+  EXPECT_THAT(JudgePlatforms(index, kAmd64V3),
+              testing::ElementsAre(Fit::kOther, Fit::kRuns, Fit::kChosen, Fit::kRuns, Fit::kTooHigh,
+                                   Fit::kNoImage, Fit::kUnnamed));
+  EXPECT_THAT(JudgePlatforms(IndexOf({std::nullopt, Platform{"unknown", "unknown", ""}}), kArm64),
+              testing::ElementsAre(Fit::kChosen, Fit::kNoImage));
+  EXPECT_THAT(JudgePlatforms(IndexOf({std::nullopt, Platform{"linux", "arm", ""}}), kArm64),
+              testing::ElementsAre(Fit::kUnnamed, Fit::kOther));
+}
+
 TEST(Platform, SingleImages) {
   ImageConfig config;
   EXPECT_OK(CheckPlatform(config, kAmd64V3));

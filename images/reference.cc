@@ -140,7 +140,8 @@ bool IsImageId(std::string_view text) {
 
 }  // namespace
 
-StatusOr<Reference> Reference::Parse(std::string_view text) {
+StatusOr<Reference> Reference::Parse(std::string_view text, ReferenceDefaults* defaults) {
+  ReferenceDefaults added;
   if (text.empty()) return absl::InvalidArgumentError("image reference is empty");
   // Docker Hub's prefix may be left out, so the spelt text is never longer than the canonical one.
   if (text.size() > kMaxReferenceBytes) return Invalid(text, "too long");
@@ -162,6 +163,7 @@ StatusOr<Reference> Reference::Parse(std::string_view text) {
     if (result.domain_ == "index.docker.io") result.domain_ = kDefaultDomain;
   } else {
     result.domain_ = kDefaultDomain;
+    added.registry = true;
   }
   if (size_t colon = rest.find(':'); colon != std::string_view::npos) {
     result.tag_ = rest.substr(colon + 1);
@@ -173,11 +175,16 @@ StatusOr<Reference> Reference::Parse(std::string_view text) {
   if (auto fault = PathFault(result.path_); !fault.empty()) return Invalid(text, fault);
   if (result.domain_ == kDefaultDomain && rest.find('/') == std::string_view::npos) {
     result.path_.insert(0, kOfficialPrefix);
+    added.library = true;
   }
   if (result.domain_.size() + 1 + result.path_.size() > kMaxNameBytes) {
     return Invalid(text, "the name has more than 255 characters");
   }
-  if (result.tag_.empty() && !result.digest_) result.tag_ = "latest";
+  if (result.tag_.empty() && !result.digest_) {
+    result.tag_ = "latest";
+    added.tag = true;
+  }
+  if (defaults != nullptr) *defaults = added;
   return result;
 }
 

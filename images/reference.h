@@ -17,6 +17,13 @@
 
 namespace berth::images {
 
+// What Parse has added to a text.
+struct ReferenceDefaults {
+  bool registry = false;  // "docker.io"
+  bool library = false;   // "library/"
+  bool tag = false;       // "latest"
+};
+
 // Immutable value, always canonical.
 class Reference {
  public:
@@ -24,8 +31,8 @@ class Reference {
   static constexpr size_t kMaxTagBytes = 128;
 
   // InvalidArgument that says what is wrong with which part. An image ID ("sha256:..." or 64
-  // hexadecimal digits) is not a reference.
-  static StatusOr<Reference> Parse(std::string_view text);
+  // hexadecimal digits) is not a reference. `defaults`, if given, tells what was added.
+  static StatusOr<Reference> Parse(std::string_view text, ReferenceDefaults* defaults = nullptr);
 
   // "docker.io", "localhost:5000", "[::1]:5000".
   const std::string& domain() const { return domain_; }

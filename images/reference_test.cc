@@ -107,5 +107,21 @@ TEST(Reference, Refused) {
   EXPECT_OK(Reference::Parse("e.io/" + std::string(250, 'a')));
 }
 
+TEST(Reference, TellsWhatItAdded) {
+  auto added = [](std::string_view text) {
+    ReferenceDefaults defaults;
+    EXPECT_OK(Reference::Parse(text, &defaults));
+    return std::string(defaults.registry ? "r" : "") + (defaults.library ? "l" : "") +
+           (defaults.tag ? "t" : "");
+  };
+  const std::string digest = "@sha256:" + std::string(64, 'a');
+  EXPECT_EQ(added("busybox"), "rlt");
+  EXPECT_EQ(added("team/app:1"), "r");
+  EXPECT_EQ(added("docker.io/busybox"), "lt");
+  EXPECT_EQ(added("index.docker.io/library/busybox:1"), "");
+  EXPECT_EQ(added("r.example/app"), "t");
+  EXPECT_EQ(added("r.example/app" + digest), "");
+}
+
 }  // namespace
 }  // namespace berth::images
