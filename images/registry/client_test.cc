@@ -193,6 +193,16 @@ TEST_F(Registry, RedirectElsewhereDropsAuthorization) {
                              Not(HasSubstr("inner")), Not(HasSubstr("abc")))));
 }
 
+TEST_F(Registry, RedirectedManifest) {
+  FakeRegistry storage(Good());
+  FakeRegistry fake([&](const FakeRequest& request, FakeConnection& connection) {
+    connection.Reply(307, "", {"Location: " + storage.url() + request.target});
+  });
+  ASSERT_OK_AND_ASSIGN(Resolved resolved, ResolveAt(fake));
+  EXPECT_EQ(resolved.body, manifest());
+  EXPECT_EQ(resolved.endpoint, fake.url() + "/v2");
+}
+
 TEST_F(Registry, RedirectsEnd) {
   FakeRegistry loop([](const FakeRequest& request, FakeConnection& connection) {
     connection.Reply(302, "", {"Location: " + request.target});

@@ -67,7 +67,7 @@ HttpResult EndpointClient::FollowRedirects(const Context& context, const ApiRequ
     if (result.outcome != Outcome::kAnswered || !IsRedirect(result.response.status)) {
       if (!home && result.outcome == Outcome::kAnswered) {
         // Not the registry's words, and not its challenge either.
-        result.response.body.clear();
+        if (result.response.status >= 300) result.response.body.clear();
         result.redirected_to = next.url.shown();
       }
       return result;
