@@ -15,6 +15,8 @@ namespace {
 
 constexpr size_t kMaxTokenAnswerBytes = 1u << 20;
 constexpr size_t kMaxTokenBytes = 64u << 10;
+constexpr size_t kMaxShown = 300;
+constexpr size_t kMaxShownChallenges = 8;
 // The user name by which Docker's credential helpers mark a password as an identity token.
 constexpr std::string_view kTokenUser = "<token>";
 
@@ -93,6 +95,44 @@ StatusOr<std::string> ReadToken(const std::string& body, const std::string& wher
   return text;
 }
 
+std::vector<Challenge> ReadChallenges(const HttpResponse& response) {
+  std::vector<Challenge> challenges;
+  for (const auto& [name, value] : response.headers) {
+    if (name != "www-authenticate") continue;
+    auto parsed = ParseChallenges(value);
+    // A line nobody can read is as good as none.
+    if (parsed.ok()) challenges.insert(challenges.end(), parsed->begin(), parsed->end());
+  }
+  return challenges;
+}
+
+const Challenge* Find(const std::vector<Challenge>& challenges, std::string_view scheme) {
+  for (const Challenge& challenge : challenges) {
+    if (challenge.scheme == scheme) return &challenge;
+  }
+  return nullptr;
+}
+
+// A realm that is a URL may have a query, which is nobody's business.
+std::string ShownRealm(std::string_view realm) {
+  auto url = Url::Parse(realm);
+  if (url.ok()) return url->shown();
+  return Printable(realm.substr(0, realm.find('?')), kMaxShown);
+}
+
+ChallengeMet Describe(const Endpoint& endpoint, const std::vector<Challenge>& challenges) {
+  ChallengeMet told;
+  told.url = endpoint.api.shown();
+  for (const Challenge& challenge : challenges) {
+    if (told.challenges.size() == kMaxShownChallenges) break;
+    told.challenges.push_back({.scheme = Printable(challenge.scheme, kMaxShown),
+                               .realm = ShownRealm(challenge.Param("realm")),
+                               .service = Printable(challenge.Param("service"), kMaxShown),
+                               .scope = Printable(challenge.Param("scope"), kMaxShown)});
+  }
+  return told;
+}
+
 }  // namespace
 
 StatusOr<Credentials> Credentials::FromAuthConfig(const AuthConfig& auth,
@@ -138,29 +178,48 @@ bool Credentials::BelongTo(const Endpoint& endpoint, const std::string& domain) 
   return endpoint.upstream && HostOf(domain) == host;
 }
 
+std::string Credentials::kind() const {
+  if (!registry_token.empty()) return "registry token";
+  if (!identity_token.empty()) return "identity token";
+  return username.empty() && password.empty() ? "" : "user name and password";
+}
+
 Authorizer::Authorizer(HttpClient* http, const Reference& reference,
-                       std::optional<Credentials> credentials)
+                       std::optional<Credentials> credentials, PullTrace trace)
     : http_(http),
       domain_(reference.domain()),
       scope_("repository:" + reference.path() + ":pull"),
-      credentials_(std::move(credentials)) {}
+      credentials_(std::move(credentials)),
+      trace_(std::move(trace)) {}
 
 StatusOr<std::unique_ptr<Authorizer>> Authorizer::Create(HttpClient* http,
                                                          const Reference& reference,
-                                                         const std::optional<AuthConfig>& auth) {
+                                                         const std::optional<AuthConfig>& auth,
+                                                         const PullTrace& trace) {
   std::optional<Credentials> credentials;
   if (auth) {
     ASSIGN_OR_RETURN(credentials, Credentials::FromAuthConfig(*auth, reference.domain()));
-    bool empty = credentials->username.empty() && credentials->password.empty() &&
-                 credentials->identity_token.empty() && credentials->registry_token.empty();
-    if (empty) credentials.reset();
+    if (credentials->kind().empty()) credentials.reset();
   }
-  return std::unique_ptr<Authorizer>(new Authorizer(http, reference, std::move(credentials)));
+  if (trace) {
+    trace(credentials
+              ? CredentialsRead{credentials->kind(), Printable(credentials->host, kMaxShown)}
+              : CredentialsRead());
+  }
+  return std::unique_ptr<Authorizer>(
+      new Authorizer(http, reference, std::move(credentials), trace));
+}
+
+void Authorizer::Tell(PullEvent event) const {
+  if (trace_) trace_(std::move(event));
+}
+
+bool Authorizer::HasCredentialsFor(const Endpoint& endpoint) const {
+  return credentials_ && credentials_->BelongTo(endpoint, domain_);
 }
 
 std::string Authorizer::Header(const Endpoint& endpoint) const {
-  if (credentials_ && !credentials_->registry_token.empty() &&
-      credentials_->BelongTo(endpoint, domain_)) {
+  if (HasCredentialsFor(endpoint) && !credentials_->registry_token.empty()) {
     return "Bearer " + credentials_->registry_token;
   }
   std::lock_guard lock(mutex_);
@@ -168,38 +227,52 @@ std::string Authorizer::Header(const Endpoint& endpoint) const {
   return found == headers_.end() ? "" : found->second;
 }
 
+std::optional<StatusOr<std::string>> Authorizer::Settled(const Endpoint& endpoint,
+                                                         const std::string& sent,
+                                                         ChallengeMet* told) const {
+  if (HasCredentialsFor(endpoint) && !credentials_->registry_token.empty()) {
+    told->reason = "the registry token was refused";
+    return absl::UnauthenticatedError("");
+  }
+  std::string current = Header(endpoint);
+  if (current.empty() || current == sent) return std::nullopt;
+  told->answer = "token of another request";
+  return current;
+}
+
 StatusOr<std::string> Authorizer::Answer(const Context& context, const Endpoint& endpoint,
                                          const HttpResponse& response, const std::string& sent,
                                          const HttpRequest& timeouts) {
-  bool ours = credentials_ && credentials_->BelongTo(endpoint, domain_);
-  Status refusal = absl::UnauthenticatedError("");
-  if (ours && !credentials_->registry_token.empty()) return refusal;
-  {
-    // Another thread may have renewed the token meanwhile.
-    std::string current = Header(endpoint);
-    if (!current.empty() && current != sent) return current;
+  const std::vector<Challenge> challenges = ReadChallenges(response);
+  ChallengeMet told = Describe(endpoint, challenges);
+  if (auto settled = Settled(endpoint, sent, &told)) {
+    Tell(std::move(told));
+    return *std::move(settled);
   }
-  std::vector<Challenge> challenges;
-  for (const auto& [name, value] : response.headers) {
-    if (name != "www-authenticate") continue;
-    auto parsed = ParseChallenges(value);
-    // A line nobody can read is as good as none.
-    if (parsed.ok()) challenges.insert(challenges.end(), parsed->begin(), parsed->end());
-  }
-  auto find = [&challenges](std::string_view scheme) -> const Challenge* {
-    for (const Challenge& challenge : challenges) {
-      if (challenge.scheme == scheme) return &challenge;
-    }
-    return nullptr;
-  };
+  const bool ours = HasCredentialsFor(endpoint) && !credentials_->username.empty();
   std::string header;
-  if (const Challenge* bearer = find("bearer")) {
+  if (const Challenge* bearer = Find(challenges, "bearer")) {
+    told.answer = "bearer";
+    Tell(std::move(told));
     ASSIGN_OR_RETURN(std::string token, FetchToken(context, endpoint, *bearer, timeouts));
     header = "Bearer " + token;
-  } else if (find("basic") != nullptr && ours && !credentials_->username.empty()) {
-    header = "Basic " + absl::Base64Escape(credentials_->username + ":" + credentials_->password);
+  } else {
+    const bool basic = Find(challenges, "basic") != nullptr;
+    if (basic && ours) {
+      header = "Basic " + absl::Base64Escape(credentials_->username + ":" + credentials_->password);
+    }
+    if (!basic) {
+      told.reason = "it asks for neither basic nor bearer";
+    } else if (!ours) {
+      told.reason = "there is no user name and password for this host";
+    } else if (header == sent) {
+      told.reason = "user name and password were refused";
+    } else {
+      told.answer = "basic";
+    }
+    Tell(std::move(told));
   }
-  if (header.empty() || header == sent) return refusal;
+  if (header.empty() || header == sent) return absl::UnauthenticatedError("");
   std::lock_guard lock(mutex_);
   headers_[endpoint.api.str()] = header;
   return header;
@@ -212,7 +285,7 @@ StatusOr<std::string> Authorizer::FetchToken(const Context& context, const Endpo
   std::string service(challenge.Param("service"));
   std::string scope(challenge.Param("scope"));
   if (scope.empty()) scope = scope_;
-  bool ours = credentials_ && credentials_->BelongTo(endpoint, domain_);
+  bool ours = HasCredentialsFor(endpoint);
 
   HttpRequest request;
   request.url = realm;
@@ -223,7 +296,13 @@ StatusOr<std::string> Authorizer::FetchToken(const Context& context, const Endpo
   request.tls.ca_pem = endpoint.tls.ca_pem;
   request.tls.skip_verify = endpoint.tls.skip_verify;
   if (realm.SameOrigin(endpoint.api)) request.tls = endpoint.tls;
+  TokenRequested told;
+  told.method = "GET";
+  told.service = Printable(service, kMaxShown);
+  told.scope = Printable(scope, kMaxShown);
   if (ours && !credentials_->identity_token.empty()) {
+    told.method = "POST";
+    told.credentials = credentials_->kind();
     request.form = absl::StrCat(
         "grant_type=refresh_token&client_id=berth&service=", UrlEncode(service),
         "&scope=", UrlEncode(scope), "&refresh_token=", UrlEncode(credentials_->identity_token));
@@ -232,6 +311,7 @@ StatusOr<std::string> Authorizer::FetchToken(const Context& context, const Endpo
     if (!query.empty()) query += "&";
     query += "service=" + UrlEncode(service) + ScopeQuery(scope);
     if (ours && !credentials_->username.empty()) {
+      told.credentials = credentials_->kind();
       query += "&account=" + UrlEncode(credentials_->username);
       request.headers.push_back(
           "Authorization: Basic " +
@@ -240,6 +320,14 @@ StatusOr<std::string> Authorizer::FetchToken(const Context& context, const Endpo
   }
   std::string where = request.url.shown();
   HttpResult result = http_->Perform(context, request);
+  told.url = where;
+  if (result.outcome == Outcome::kAnswered) {
+    told.status = static_cast<int>(result.response.status);
+    if (told.status >= 400) told.error = ErrorText(result.response);
+  } else {
+    told.error = Printable(std::string(result.error.message()), kMaxShown);
+  }
+  Tell(std::move(told));
   if (result.outcome != Outcome::kAnswered || result.response.status != 200) {
     Status status = StatusOfResult(result, absl::StrCat("get a token from ", where));
     // What the token server denies is denied by the registry: 404 there says nothing of images.

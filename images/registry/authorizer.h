@@ -15,7 +15,9 @@
 #include "base/context.h"
 #include "base/status.h"
 #include "images/images.h"
+#include "images/pull_event.h"
 #include "images/reference.h"
+#include "images/registry/challenge.h"
 #include "images/registry/endpoint.h"
 #include "images/registry/http.h"
 
@@ -31,6 +33,8 @@ struct Credentials {
   // InvalidArgument, without the secret, if `auth` is unusable.
   static StatusOr<Credentials> FromAuthConfig(const AuthConfig& auth, const std::string& domain);
   bool BelongTo(const Endpoint& endpoint, const std::string& domain) const;
+  // The one that is used, for people; empty if there is none.
+  std::string kind() const;
 };
 
 // Thread safe.
@@ -38,7 +42,11 @@ class Authorizer {
  public:
   // `http` outlives the authorizer.
   static StatusOr<std::unique_ptr<Authorizer>> Create(HttpClient* http, const Reference& reference,
-                                                      const std::optional<AuthConfig>& auth);
+                                                      const std::optional<AuthConfig>& auth,
+                                                      const PullTrace& trace);
+
+  // Whether the endpoint may see the credentials of the request.
+  bool HasCredentialsFor(const Endpoint& endpoint) const;
 
   // The value of Authorization for a request to `endpoint`; empty if none is known to be needed.
   std::string Header(const Endpoint& endpoint) const;
@@ -51,14 +59,20 @@ class Authorizer {
                                const HttpRequest& timeouts);
 
  private:
-  Authorizer(HttpClient* http, const Reference& reference, std::optional<Credentials> credentials);
+  Authorizer(HttpClient* http, const Reference& reference, std::optional<Credentials> credentials,
+             PullTrace trace);
+  // The token another request has got meanwhile, or a registry token's refusal.
+  std::optional<StatusOr<std::string>> Settled(const Endpoint& endpoint, const std::string& sent,
+                                               ChallengeMet* told) const;
   StatusOr<std::string> FetchToken(const Context& context, const Endpoint& endpoint,
-                                   const struct Challenge& challenge, const HttpRequest& timeouts);
+                                   const Challenge& challenge, const HttpRequest& timeouts);
+  void Tell(PullEvent event) const;
 
   HttpClient* http_;
   std::string domain_;
   std::string scope_;
   std::optional<Credentials> credentials_;
+  const PullTrace trace_;
   mutable std::mutex mutex_;
   std::map<std::string, std::string> headers_;  // by API root; guarded by mutex_
 };

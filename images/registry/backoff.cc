@@ -22,6 +22,7 @@ bool Backoff::Wait(const Context& context, const HttpResult& result) {
   absl::Duration wait = std::min(std::max(next_, asked), options_.max_backoff);
   next_ = std::min(next_ * 2, options_.max_backoff);
   if (absl::Now() + wait >= context.deadline()) return false;
+  if (options_.trace) options_.trace(RetryAwaited{absl::ToInt64Milliseconds(wait)});
   std::mutex mutex;
   std::condition_variable_any wakeup;
   std::unique_lock lock(mutex);

@@ -43,12 +43,13 @@ class RegistryClient : public Client {
       : options_(options), reference_(std::move(reference)) {}
 
   Status Init(const std::optional<AuthConfig>& auth) {
-    ASSIGN_OR_RETURN(authorizer_, Authorizer::Create(&http_, reference_, auth));
+    ASSIGN_OR_RETURN(authorizer_, Authorizer::Create(&http_, reference_, auth, options_.trace));
     ASSIGN_OR_RETURN(auto endpoints, LoadEndpoints(options_.certs_dir, options_.docker_certs_dir,
-                                                   reference_.domain()));
+                                                   reference_.domain(), options_.trace));
     for (Endpoint& endpoint : endpoints) {
       endpoints_.push_back(std::make_unique<EndpointClient>(
           &http_, authorizer_.get(), options_, std::move(endpoint), reference_.domain()));
+      if (options_.trace) options_.trace(endpoints_.back()->Describe());
     }
     return absl::OkStatus();
   }
@@ -116,15 +117,23 @@ class RegistryClient : public Client {
     bool asked = false;
     for (const auto& endpoint : endpoints_) {
       const Endpoint& where = endpoint->endpoint();
-      if (need == "resolve" ? !where.can_resolve : !where.can_pull) continue;
-      if (where.only_if_unreachable && !previous_unreachable) continue;
+      if (need == "resolve" ? !where.can_resolve : !where.can_pull) {
+        Skip(where, need == "resolve" ? "it may not resolve tags" : "it may not be pulled from");
+        continue;
+      }
+      if (where.only_if_unreachable && !previous_unreachable) {
+        Skip(where, "plain HTTP is for where HTTPS does not answer");
+        continue;
+      }
       if (IsBad(*endpoint, need)) {
         last = absl::DataLossError(
             absl::StrCat(need, ": ", where.api.shown(), " served wrong bytes before"));
+        Skip(where, "it served wrong bytes before");
         continue;
       }
       if (endpoint->down() && endpoint != endpoints_.back()) {
         previous_unreachable = true;
+        Skip(where, "it could not be reached before");
         continue;
       }
       if (asked && before.size() < 1024) {
@@ -133,6 +142,11 @@ class RegistryClient : public Client {
       Verdict verdict = ask(*endpoint);
       asked = true;
       if (verdict.status.ok()) return absl::OkStatus();
+      if (options_.trace) {
+        options_.trace(EndpointFailed{where.api.shown(),
+                                      absl::StatusCodeToString(verdict.status.code()),
+                                      std::string(verdict.status.message())});
+      }
       if (verdict.is_final) return verdict.status;
       last = verdict.status;
       previous_unreachable = verdict.unreachable;
@@ -141,6 +155,10 @@ class RegistryClient : public Client {
     }
     return before.empty() ? last
                           : Status(last.code(), absl::StrCat(std::string(last.message()), before));
+  }
+
+  void Skip(const Endpoint& endpoint, const char* reason) const {
+    if (options_.trace) options_.trace(EndpointSkipped{endpoint.api.shown(), reason});
   }
 
   Verdict AskManifest(const Context& context, EndpointClient& endpoint, const std::string& name,

@@ -31,6 +31,7 @@
 #include "base/status.h"
 #include "images/images.h"
 #include "images/manifest.h"
+#include "images/pull_event.h"
 #include "images/reference.h"
 
 namespace berth::images::registry {
@@ -45,6 +46,7 @@ struct ClientOptions {
   int tries = 3;
   absl::Duration first_backoff = absl::Milliseconds(200);
   absl::Duration max_backoff = absl::Seconds(10);
+  PullTrace trace;  // hears what is decided, in Client::Create and in each call
 };
 
 // A manifest or an index whose digest is verified.

@@ -21,7 +21,8 @@ bool IsDirectory(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
-std::optional<fs::path> FindDirectory(const fs::path& root, const std::string& domain) {
+// Where the configuration of a domain may be, best first.
+std::vector<fs::path> Candidates(const fs::path& root, const std::string& domain) {
   std::vector<fs::path> candidates;
   // The last colon is a port's unless it is inside the brackets of IPv6.
   size_t colon = domain.rfind(':');
@@ -30,10 +31,7 @@ std::optional<fs::path> FindDirectory(const fs::path& root, const std::string& d
   }
   candidates.push_back(root / domain);
   candidates.push_back(root / "_default");
-  for (const fs::path& candidate : candidates) {
-    if (IsDirectory(candidate)) return candidate;
-  }
-  return std::nullopt;
+  return candidates;
 }
 
 // Docker's layout: *.crt are authorities, *.cert with *.key a client certificate.
@@ -55,6 +53,7 @@ Status AddDockerCertificates(const fs::path& directory, TlsSettings* tls) {
         return absl::FailedPreconditionError(std::string(pem.status().message()));
       }
       absl::StrAppend(&tls->ca_pem, *pem, "\n");
+      tls->ca_files.push_back(file.string());
     } else if (file.extension() == ".cert" && tls->client_cert.empty()) {
       fs::path key = file;
       key.replace_extension(".key");
@@ -84,21 +83,37 @@ void AddPlainFallback(std::vector<Endpoint>* endpoints, const std::string& domai
 
 StatusOr<std::vector<Endpoint>> LoadEndpoints(const std::string& certs_dir,
                                               const std::string& docker_certs_dir,
-                                              const std::string& domain) {
-  std::optional<fs::path> directory;
-  if (!certs_dir.empty()) directory = FindDirectory(certs_dir, domain);
-  if (directory) {
-    std::string path = *directory / "hosts.toml";
-    auto text = ReadFile(path, kMaxHostsBytes);
-    if (text.ok()) return ParseHostsFile(*text, path, domain);
-    if (!absl::IsNotFound(text.status())) {
-      return absl::FailedPreconditionError(std::string(text.status().message()));
+                                              const std::string& domain, const PullTrace& trace) {
+  std::vector<fs::path> candidates;
+  if (!certs_dir.empty()) candidates = Candidates(certs_dir, domain);
+  const size_t with_hosts_file = candidates.size();
+  if (!docker_certs_dir.empty()) candidates.push_back(fs::path(docker_certs_dir) / domain);
+  const auto found = std::find_if(candidates.begin(), candidates.end(), IsDirectory);
+
+  ConfigurationFound told;
+  std::optional<StatusOr<std::string>> hosts;
+  if (found != candidates.end()) {
+    told.directory = found->string();
+    const fs::path file = *found / "hosts.toml";
+    if (static_cast<size_t>(found - candidates.begin()) < with_hosts_file) {
+      hosts = ReadFile(file.string(), kMaxHostsBytes);
+      if (absl::IsNotFound(hosts->status())) hosts.reset();
     }
-  } else if (!docker_certs_dir.empty() && IsDirectory(fs::path(docker_certs_dir) / domain)) {
-    directory = fs::path(docker_certs_dir) / domain;
+    if (hosts) told.hosts_file = file.string();
+  }
+  if (trace) {
+    const auto last = found == candidates.end() ? found : found + 1;
+    for (auto it = candidates.begin(); it != last; ++it) told.looked_for.push_back(it->string());
+    trace(told);
+  }
+  if (hosts) {
+    if (hosts->ok()) return ParseHostsFile(**hosts, told.hosts_file, domain);
+    return absl::FailedPreconditionError(std::string(hosts->status().message()));
   }
   ASSIGN_OR_RETURN(Endpoint upstream, DefaultUpstream(domain));
-  if (directory) RETURN_IF_ERROR(AddDockerCertificates(*directory, &upstream.tls));
+  if (!told.directory.empty()) {
+    RETURN_IF_ERROR(AddDockerCertificates(told.directory, &upstream.tls));
+  }
   std::vector<Endpoint> endpoints = {std::move(upstream)};
   AddPlainFallback(&endpoints, domain);
   return endpoints;

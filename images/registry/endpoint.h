@@ -11,6 +11,7 @@
 
 #include "absl/time/time.h"
 #include "base/status.h"
+#include "images/pull_event.h"
 #include "images/registry/http.h"
 #include "images/registry/url.h"
 
@@ -30,9 +31,10 @@ struct Endpoint {
 };
 
 // Never empty; the upstream comes last (twice for loopback). Reads the files at each call.
-// FailedPrecondition naming file and line if they are wrong.
+// FailedPrecondition naming file and line if they are wrong. `trace` hears a ConfigurationFound.
 StatusOr<std::vector<Endpoint>> LoadEndpoints(const std::string& certs_dir,
                                               const std::string& docker_certs_dir,
-                                              const std::string& domain);
+                                              const std::string& domain,
+                                              const PullTrace& trace = PullTrace());
 
 }  // namespace berth::images::registry

@@ -3,15 +3,41 @@
 
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "images/registry/answer.h"
+#include "images/registry/proxy.h"
 
 namespace berth::images::registry {
 namespace {
 
 constexpr int kMaxRedirects = 10;
+constexpr size_t kMaxErrorText = 500;
+constexpr size_t kMaxHeaderText = 200;
 
 bool IsRedirect(long status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+// What is told of one exchange.
+RequestMade Describe(const HttpRequest& request, const HttpResult& result, bool home,
+                     const std::string& authorization) {
+  const HttpResponse& response = result.response;
+  RequestMade told;
+  told.url = request.url.shown();
+  told.authorization = home ? authorization.substr(0, authorization.find(' ')) : "";
+  if (result.outcome == Outcome::kAnswered) {
+    told.status = static_cast<int>(response.status);
+    // Another host's words are not the registry's.
+    if (response.status >= 400 && home) told.error = ErrorText(response);
+  } else {
+    told.error = Printable(std::string(result.error.message()), kMaxErrorText);
+  }
+  told.media_type = Printable(response.Header("content-type"), kMaxHeaderText);
+  told.digest = Printable(response.Header("docker-content-digest"), kMaxHeaderText);
+  if (!absl::SimpleAtoi(std::string(response.Header("content-length")), &told.size)) {
+    told.size = response.body.size();
+  }
+  return told;
 }
 
 HttpResult Stopped(Status status, HttpResult from) {
@@ -37,13 +63,40 @@ HttpRequest EndpointClient::MakeRequest(const ApiRequest& request) const {
   made.url.path += request.path;
   if (endpoint_.names_registry) made.url.query = "ns=" + domain_;
   made.tls = endpoint_.tls;
-  made.connect_timeout = endpoint_.dial_timeout > absl::ZeroDuration() ? endpoint_.dial_timeout
-                                                                       : options_.connect_timeout;
+  made.connect_timeout = ConnectTimeout();
   made.stall_timeout = options_.stall_timeout;
   made.max_body = request.max_body;
   made.on_head = request.on_head;
   made.on_body = request.on_body;
   return made;
+}
+
+absl::Duration EndpointClient::ConnectTimeout() const {
+  return endpoint_.dial_timeout > absl::ZeroDuration() ? endpoint_.dial_timeout
+                                                       : options_.connect_timeout;
+}
+
+EndpointFound EndpointClient::Describe() const {
+  EndpointFound told;
+  told.url = endpoint_.api.shown();
+  told.registry_itself = endpoint_.upstream;
+  told.only_if_unreachable = endpoint_.only_if_unreachable;
+  told.can_resolve = endpoint_.can_resolve;
+  told.can_pull = endpoint_.can_pull;
+  if (endpoint_.names_registry) told.ns = domain_;
+  told.skip_verify = endpoint_.tls.skip_verify;
+  told.ca_files = endpoint_.tls.ca_files;
+  told.client_certificate = endpoint_.tls.client_cert;
+  for (const std::string& header : endpoint_.headers) {
+    told.headers.push_back(header.substr(0, header.find(':')));
+  }
+  told.connect_timeout_ms = absl::ToInt64Milliseconds(ConnectTimeout());
+  const Proxy proxy = ChooseProxy(endpoint_.api);
+  told.proxy = proxy.shown();
+  told.proxy_variable = proxy.variable;
+  told.proxy_exception = proxy.exception;
+  told.gets_credentials = authorizer_->HasCredentialsFor(endpoint_);
+  return told;
 }
 
 HttpResult EndpointClient::FollowRedirects(const Context& context, const ApiRequest& request,
@@ -64,7 +117,17 @@ HttpResult EndpointClient::FollowRedirects(const Context& context, const ApiRequ
     next.tls.client_cert = home ? endpoint_.tls.client_cert : "";
     next.tls.client_key = home ? endpoint_.tls.client_key : "";
     HttpResult result = http_->Perform(context, next);
-    if (result.outcome != Outcome::kAnswered || !IsRedirect(result.response.status)) {
+    const bool redirected =
+        result.outcome == Outcome::kAnswered && IsRedirect(result.response.status);
+    StatusOr<Url> target = absl::InternalError("no redirect");
+    if (redirected) target = next.url.Resolve(result.response.Header("location"));
+    if (options_.trace) {
+      RequestMade told = images::registry::Describe(next, result, home, authorization);
+      if (hops == 0 && endpoint_.names_registry) told.ns = domain_;
+      if (target.ok()) told.redirect = target->shown();
+      options_.trace(std::move(told));
+    }
+    if (!redirected) {
       if (!home && result.outcome == Outcome::kAnswered) {
         // Not the registry's words, and not its challenge either.
         if (result.response.status >= 300) result.response.body.clear();
@@ -72,7 +135,6 @@ HttpResult EndpointClient::FollowRedirects(const Context& context, const ApiRequ
       }
       return result;
     }
-    auto target = next.url.Resolve(result.response.Header("location"));
     std::string from = next.url.shown();
     if (!target.ok()) {
       return Stopped(absl::UnknownError(absl::StrCat("redirect from ", from, ": ",

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/context.h"
 #include "images/registry/authorizer.h"
@@ -37,11 +38,14 @@ class EndpointClient {
   Status ErrorOf(const HttpResult& result, const std::string& path) const;
 
   const Endpoint& endpoint() const { return endpoint_; }
+  // How it is asked, for people.
+  EndpointFound Describe() const;
   // Could not be reached by this pull before.
   bool down() const { return down_; }
 
  private:
   HttpRequest MakeRequest(const ApiRequest& request) const;
+  absl::Duration ConnectTimeout() const;
   HttpResult FollowRedirects(const Context& context, const ApiRequest& request,
                              const std::string& authorization);
 

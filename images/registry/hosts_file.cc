@@ -169,6 +169,7 @@ class Parser {
         return Fault(node, "ca: " + file + ": not a PEM file");
       }
       absl::StrAppend(&endpoint->tls.ca_pem, *pem, "\n");
+      endpoint->tls.ca_files.push_back(Absolute(file));
     }
     return absl::OkStatus();
   }

@@ -24,9 +24,10 @@
 namespace berth::images::registry {
 
 struct TlsSettings {
-  std::string ca_pem;       // trusted besides the system's; empty: the system's only
-  std::string client_cert;  // PEM file; empty: none
-  std::string client_key;   // PEM file; empty: in client_cert
+  std::string ca_pem;                 // trusted besides the system's; empty: the system's only
+  std::vector<std::string> ca_files;  // where ca_pem was read, for people
+  std::string client_cert;            // PEM file; empty: none
+  std::string client_key;             // PEM file; empty: in client_cert
   bool skip_verify = false;
 };
 
