@@ -211,6 +211,8 @@ class HandImages : public images::ImageService {
  public:
   std::function<StatusOr<std::string>(const Context&, const images::PullRequest&)> pull =
       [](auto&&...) { return "sha256:pulled"; };
+  std::function<Status(const Context&, const images::PullRequest&, const images::PullTrace&)>
+      explain = [](auto&&...) { return absl::OkStatus(); };
   std::function<StatusOr<std::vector<std::string>>(const std::string&, const std::string&)>
       import_image;
   std::vector<std::shared_ptr<const images::Image>> images;
@@ -218,6 +220,10 @@ class HandImages : public images::ImageService {
 
   StatusOr<std::string> Pull(const Context& context, const images::PullRequest& request) override {
     return pull(context, request);
+  }
+  Status ExplainPull(const Context& context, const images::PullRequest& request,
+                     const images::PullTrace& trace) override {
+    return explain(context, request, trace);
   }
   StatusOr<std::vector<std::string>> Import(const Context&, const std::string& path,
                                             const std::string& name) override {

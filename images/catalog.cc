@@ -154,6 +154,14 @@ std::shared_ptr<LayerHold> Catalog::Hold(const std::string& key) {
   return it == layer_states_.end() ? nullptr : HoldLocked(&it->second);
 }
 
+bool Catalog::HasLayer(const Digest& blob, const std::optional<Digest>& diff_id) const {
+  std::lock_guard lock(mutex_);
+  if (diff_id) return layer_states_.contains(LayerKey(blob, *diff_id));
+  const std::string any = absl::StrCat(blob.str(), "+");
+  const auto it = layer_states_.lower_bound(any);
+  return it != layer_states_.end() && it->first.starts_with(any);
+}
+
 std::shared_ptr<LayerHold> Catalog::Register(LayerRow row) {
   std::lock_guard lock(mutex_);
   auto [it, inserted] = layer_states_.try_emplace(row.key, LayerState{row, false, 0});
@@ -182,6 +190,17 @@ void Catalog::MoveNames(const std::string& id, const std::vector<std::string>& n
   row.hidden = false;
 }
 
+bool Catalog::HasImage(const std::string& id) const {
+  std::lock_guard lock(mutex_);
+  return HasImageLocked(id);
+}
+
+bool Catalog::HasImageLocked(const std::string& id) const {
+  // Damaged content has no parsed configuration; a new pull replaces it.
+  const auto it = images_.find(id);
+  return rows_.contains(id) && it != images_.end() && !it->second.config_json.empty();
+}
+
 StatusOr<bool> Catalog::AddNames(const std::string& id, const std::vector<std::string>& names) {
   std::lock_guard lock(mutex_);
   return AddNamesLocked(id, names);
@@ -189,9 +208,7 @@ StatusOr<bool> Catalog::AddNames(const std::string& id, const std::vector<std::s
 
 StatusOr<bool> Catalog::AddNamesLocked(const std::string& id,
                                        const std::vector<std::string>& names) {
-  auto it = rows_.find(id);
-  // Damaged content has no parsed configuration; a new pull replaces it.
-  if (it == rows_.end() || images_[id].config_json.empty()) return false;
+  if (!HasImageLocked(id)) return false;
   RETURN_IF_ERROR(metadata_.AddNames(id, names));
   MoveNames(id, names);
   Rebuild();

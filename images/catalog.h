@@ -66,10 +66,14 @@ class Catalog {
 
   // nullptr if there is no such layer.
   std::shared_ptr<LayerHold> Hold(const std::string& key);
+  // Whether Hold would find the layer of this blob: with the diffID if it is known, else with any.
+  bool HasLayer(const Digest& blob, const std::optional<Digest>& diff_id) const;
   // A layer that LayerStore::Publish has put in place; if the key exists already the new
   // directory is discarded and the old one held.
   std::shared_ptr<LayerHold> Register(LayerRow row);
 
+  // Whether AddNames would find the image.
+  bool HasImage(const std::string& id) const;
   // False if there is no image `id`. Otherwise the names are its, and it is visible.
   StatusOr<bool> AddNames(const std::string& id, const std::vector<std::string>& names);
   // Stores manifest and configuration, then the rows in one durable transaction.
@@ -115,6 +119,7 @@ class Catalog {
   StatusOr<Image> LoadImage(const ImageRow& row) const;
   void Release(const LayerRow& row);
   // The rest needs mutex_.
+  bool HasImageLocked(const std::string& id) const;
   StatusOr<bool> AddNamesLocked(const std::string& id, const std::vector<std::string>& names);
   std::shared_ptr<LayerHold> HoldLocked(LayerState* state);
   bool UsedByContainer(const std::string& image) const;

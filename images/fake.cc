@@ -67,6 +67,10 @@ StatusOr<std::string> FakeImageService::Pull(const Context& context, const PullR
   return image != nullptr ? image->id : Add(request.reference);
 }
 
+Status FakeImageService::ExplainPull(const Context&, const PullRequest&, const PullTrace&) {
+  return absl::UnimplementedError("the fake has no registries");
+}
+
 StatusOr<std::vector<std::string>> FakeImageService::Import(const Context&, const std::string&,
                                                             const std::string&) {
   return absl::UnimplementedError("the fake image service imports nothing");

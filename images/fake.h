@@ -32,6 +32,9 @@ class FakeImageService : public ImageService {
   // Adds what is missing.
   StatusOr<std::string> Pull(const Context& context, const PullRequest& request) override;
   // Unimplemented.
+  Status ExplainPull(const Context& context, const PullRequest& request,
+                     const PullTrace& trace) override;
+  // Unimplemented.
   StatusOr<std::vector<std::string>> Import(const Context& context, const std::string& path,
                                             const std::string& name) override;
   StatusOr<std::shared_ptr<const Image>> Find(const std::string& reference) const override;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images: from a registry or an archive to root file systems. This is the folder's only public
-// header.
+// Images: from a registry or an archive to root file systems. This is the folder's public header;
+// pull_event.h, which it includes, says what a pull tells of itself.
 //
 // Resolve -> fetch blobs in parallel, verified while streaming -> unpack each layer in a confined
 // process -> compare diffID -> commit in one durable transaction. A crash at any point leaves
@@ -19,6 +19,7 @@
 #include "base/database.h"
 #include "base/mount_spec.h"
 #include "base/status.h"
+#include "images/pull_event.h"
 
 namespace berth::images {
 
@@ -83,6 +84,12 @@ class ImageService {
   // the message says which), Unavailable with a message that starts with "RegistryUnavailable: ",
   // DataLoss (digest or size mismatch, corrupt layer), DeadlineExceeded, Cancelled.
   virtual StatusOr<std::string> Pull(const Context& context, const PullRequest& request) = 0;
+
+  // Blocks. Asks the registry what Pull would ask before the first layer, and tells `trace` what it
+  // finds and decides. Fetches no layer, stores nothing, changes nothing. Returns what Pull would
+  // return as far as that goes, with the same codes; what `trace` was told before an error holds.
+  virtual Status ExplainPull(const Context& context, const PullRequest& request,
+                             const PullTrace& trace) = 0;
 
   // Blocks. Imports an OCI layout (directory or tar) or a docker archive; names come from the
   // archive unless `name` is given. Returns the IDs.

@@ -103,9 +103,10 @@ class PullTest : public testing::Test {
     EXPECT_OK(RemoveTree(AT_FDCWD, dir_));
   }
   void Use(FakeRemote* remote) {
-    service_->SetClientForTest([remote](const Reference&, const std::optional<AuthConfig>&) {
-      return StatusOr<std::unique_ptr<registry::Client>>(std::make_unique<FakeClient>(remote));
-    });
+    service_->SetClientForTest(
+        [remote](const Reference&, const std::optional<AuthConfig>&, const PullTrace&) {
+          return StatusOr<std::unique_ptr<registry::Client>>(std::make_unique<FakeClient>(remote));
+        });
   }
   StatusOr<std::string> Pull(const std::string& reference, const Context& context = Context()) {
     PullRequest request;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "absl/strings/match.h"
@@ -29,15 +30,35 @@ unpack::Format FormatOf(Compression compression) {
   return unpack::Format::kTar;
 }
 
+IndexRead Describe(const registry::Resolved& at, const Index& index, const Platform& host) {
+  IndexRead told{at.descriptor.digest.str(),
+                 at.descriptor.media_type,
+                 at.descriptor.size,
+                 at.endpoint,
+                 ToString(host),
+                 {}};
+  const std::vector<Fit> fits = JudgePlatforms(index, host);
+  for (size_t i = 0; i < fits.size(); ++i) {
+    const Descriptor& entry = index.manifests[i];
+    told.entries.push_back({.digest = entry.digest.str(),
+                            .media_type = entry.media_type,
+                            .size = entry.size,
+                            .platform = entry.platform ? Shown(*entry.platform) : "",
+                            .chosen = fits[i] == Fit::kChosen,
+                            .verdict = std::string(ToString(fits[i]))});
+  }
+  return told;
+}
+
 }  // namespace
 
 StatusOr<std::string> Puller::Run(const Context& context, std::shared_ptr<registry::Client> source,
                                   const NameImage& name_image) {
-  ASSIGN_OR_RETURN(registry::Resolved resolved, source->Resolve(context));
-  ASSIGN_OR_RETURN(Target target, FindTarget(context, *source, resolved));
+  ASSIGN_OR_RETURN(Target target, FindManifest(context, *source, PullTrace()));
+  RETURN_IF_ERROR(ReadConfig(context, *source, &target));
   NewImage image;
   image.image.id = target.manifest.config.digest.str();
-  ImageNames names = name_image(resolved.descriptor.digest);
+  ImageNames names = name_image(target.resolved);
   std::vector<std::string> all = names.tags;
   all.insert(all.end(), names.digests.begin(), names.digests.end());
   // The configuration's digest binds all diffIDs, so the same ID is the same content.
@@ -82,34 +103,81 @@ StatusOr<registry::Resolved> Puller::GetManifest(const Context& context, registr
   return registry::Resolved{descriptor, *std::move(stored), std::move(document), {}};
 }
 
-StatusOr<Puller::Target> Puller::FindTarget(const Context& context, registry::Client& source,
-                                            const registry::Resolved& resolved) const {
+StatusOr<Puller::Target> Puller::FindManifest(const Context& context, registry::Client& source,
+                                              const PullTrace& trace) const {
   const Platform host = HostPlatform();
-  registry::Resolved at = resolved;
+  ASSIGN_OR_RETURN(registry::Resolved at, source.Resolve(context));
+  const Digest resolved = at.descriptor.digest;
   bool from_index = false;
   for (int depth = 0;; ++depth) {
     const auto* index = std::get_if<Index>(&at.document);
     if (index == nullptr) break;
     if (depth == kMaxIndexDepth) return absl::DataLossError("image indexes are nested too deep");
+    if (trace) trace(Describe(at, *index, host));
     ASSIGN_OR_RETURN(const Descriptor* chosen, ChoosePlatform(*index, host));
     from_index = true;
     ASSIGN_OR_RETURN(at, GetManifest(context, source, Descriptor(*chosen)));
+  }
+  if (trace) {
+    trace(ManifestRead{at.descriptor.digest.str(), at.descriptor.media_type, at.descriptor.size,
+                       at.endpoint});
   }
   Manifest manifest = std::get<Manifest>(std::move(at.document));
   // Before any byte of a layer is fetched: what cannot be unpacked fails now.
   for (const Descriptor& layer : manifest.layers) {
     RETURN_IF_ERROR(LayerCompression(layer.media_type).status());
   }
-  std::string config_json;
+  return Target{resolved, at.descriptor, std::move(manifest), std::move(at.body), from_index, {},
+                {}};
+}
+
+Status Puller::ReadConfig(const Context& context, registry::Client& source, Target* target) const {
+  const Manifest& manifest = target->manifest;
   if (auto stored = FindStored(manifest.config, kMaxConfigBytes); stored.has_value()) {
-    config_json = *std::move(stored);
+    target->config_json = *std::move(stored);
   } else {
-    ASSIGN_OR_RETURN(config_json, source.FetchSmallBlob(context, manifest.config, kMaxConfigBytes));
+    ASSIGN_OR_RETURN(target->config_json,
+                     source.FetchSmallBlob(context, manifest.config, kMaxConfigBytes));
   }
-  ASSIGN_OR_RETURN(ParsedConfig config, ParseImageConfig(config_json, manifest));
-  if (!from_index) RETURN_IF_ERROR(CheckPlatform(config.config, host));
-  return Target{at.descriptor, std::move(manifest), std::move(at.body), std::move(config_json),
-                std::move(config)};
+  ASSIGN_OR_RETURN(target->config, ParseImageConfig(target->config_json, manifest));
+  if (target->from_index) return absl::OkStatus();
+  return CheckPlatform(target->config.config, HostPlatform());
+}
+
+Status Puller::Explain(const Context& context, registry::Client& source,
+                       const PullTrace& trace) const {
+  ASSIGN_OR_RETURN(Target target, FindManifest(context, source, trace));
+  if (!target.from_index || FindStored(target.manifest.config, kMaxConfigBytes).has_value()) {
+    RETURN_IF_ERROR(ReadConfig(context, source, &target));
+  }
+  trace(Plan(target));
+  return absl::OkStatus();
+}
+
+PullPlanned Puller::Plan(const Target& target) const {
+  const Descriptor& config = target.manifest.config;
+  PullPlanned plan;
+  plan.image_id = config.digest.str();
+  plan.image_here = catalog_->HasImage(plan.image_id);
+  plan.config = {plan.image_id, config.media_type, config.size,
+                 FindStored(config, kMaxConfigBytes).has_value()};
+  plan.config_checked = !target.config_json.empty();
+  std::set<Digest> counted;
+  const auto count = [&](const Digest& digest, const BlobPlanned& blob) {
+    if (blob.here || !counted.insert(digest).second) return;
+    ++plan.blobs_to_fetch;
+    plan.bytes_to_fetch += blob.size;
+  };
+  count(config.digest, plan.config);
+  for (size_t i = 0; i < target.manifest.layers.size(); ++i) {
+    const Descriptor& layer = target.manifest.layers[i];
+    std::optional<Digest> diff_id;
+    if (plan.config_checked) diff_id = target.config.diff_ids[i];
+    const bool here = plan.image_here || catalog_->HasLayer(layer.digest, diff_id);
+    plan.layers.push_back({layer.digest.str(), layer.media_type, layer.size, here});
+    count(layer.digest, plan.layers.back());
+  }
+  return plan;
 }
 
 StatusOr<std::vector<Puller::Hold>> Puller::GetLayers(

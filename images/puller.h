@@ -13,6 +13,7 @@
 #include "images/catalog.h"
 #include "images/content/content_store.h"
 #include "images/manifest.h"
+#include "images/pull_event.h"
 #include "images/registry/client.h"
 #include "images/single_flight.h"
 #include "images/snapshot/layer_store.h"
@@ -46,11 +47,17 @@ class Puller {
   StatusOr<std::string> Run(const Context& context, std::shared_ptr<registry::Client> source,
                             const NameImage& name_image);
 
+  // Blocks. The part of Run before the first change and the first layer. The configuration is
+  // fetched only where the image's platform is in doubt without it.
+  Status Explain(const Context& context, registry::Client& source, const PullTrace& trace) const;
+
  private:
   struct Target {
+    Digest resolved;  // what the reference named: an index, or the manifest itself
     Descriptor descriptor;
     Manifest manifest;
     std::string manifest_json;
+    bool from_index = false;  // which has named its platform
     std::string config_json;
     ParsedConfig config;
   };
@@ -60,8 +67,12 @@ class Puller {
   std::optional<std::string> FindStored(const Descriptor& descriptor, size_t cap) const;
   StatusOr<registry::Resolved> GetManifest(const Context& context, registry::Client& source,
                                            const Descriptor& descriptor) const;
-  StatusOr<Target> FindTarget(const Context& context, registry::Client& source,
-                              const registry::Resolved& resolved) const;
+  // The image's manifest, without its configuration.
+  StatusOr<Target> FindManifest(const Context& context, registry::Client& source,
+                                const PullTrace& trace) const;
+  // Adds the configuration.
+  Status ReadConfig(const Context& context, registry::Client& source, Target* target) const;
+  PullPlanned Plan(const Target& target) const;
   StatusOr<std::vector<Hold>> GetLayers(const Context& context,
                                         const std::shared_ptr<registry::Client>& source,
                                         const Target& target);

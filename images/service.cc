@@ -71,9 +71,11 @@ StatusOr<std::unique_ptr<Service>> Service::Open(const Options& options, Databas
 
 Service::Service(Options options) : options_(std::move(options)) {
   make_client_ = [certs_dir = options_.certs_dir](const Reference& reference,
-                                                  const std::optional<AuthConfig>& auth) {
+                                                  const std::optional<AuthConfig>& auth,
+                                                  const PullTrace& trace) {
     registry::ClientOptions client;
     client.certs_dir = certs_dir;
+    client.trace = trace;
     return registry::Client::Create(client, reference, auth);
   };
 }
@@ -83,10 +85,29 @@ StatusOr<std::string> Service::Pull(const Context& context, const PullRequest& r
   return pulls_.Do(
       context, FlightKey(reference, request.auth),
       [this, reference, auth = request.auth](const Context& inner) -> StatusOr<std::string> {
-        ASSIGN_OR_RETURN(std::shared_ptr<registry::Client> client, make_client_(reference, auth));
+        ASSIGN_OR_RETURN(std::shared_ptr<registry::Client> client,
+                         make_client_(reference, auth, PullTrace()));
         return puller_->Run(inner, client,
                             [&](const Digest& resolved) { return NamesOf(reference, resolved); });
       });
+}
+
+Status Service::ExplainPull(const Context& context, const PullRequest& request,
+                            const PullTrace& trace) {
+  ReferenceDefaults defaults;
+  ASSIGN_OR_RETURN(Reference reference, Reference::Parse(request.reference, &defaults));
+  trace(ReferenceRead{.given = request.reference,
+                      .canonical = reference.str(),
+                      .registry = reference.domain(),
+                      .repository = reference.path(),
+                      .tag = reference.tag(),
+                      .digest = reference.digest() ? reference.digest()->str() : "",
+                      .default_registry = defaults.registry,
+                      .default_namespace = defaults.library,
+                      .default_tag = defaults.tag});
+  ASSIGN_OR_RETURN(std::unique_ptr<registry::Client> client,
+                   make_client_(reference, request.auth, trace));
+  return puller_->Explain(context, *client, trace);
 }
 
 StatusOr<std::vector<std::string>> Service::Import(const Context& context, const std::string& path,

@@ -25,11 +25,13 @@ namespace berth::images {
 class Service : public ImageService {
  public:
   using MakeClient = std::function<StatusOr<std::unique_ptr<registry::Client>>(
-      const Reference&, const std::optional<AuthConfig>&)>;
+      const Reference&, const std::optional<AuthConfig>&, const PullTrace&)>;
 
   static StatusOr<std::unique_ptr<Service>> Open(const Options& options, Database* database);
 
   StatusOr<std::string> Pull(const Context& context, const PullRequest& request) override;
+  Status ExplainPull(const Context& context, const PullRequest& request,
+                     const PullTrace& trace) override;
   StatusOr<std::vector<std::string>> Import(const Context& context, const std::string& path,
                                             const std::string& name) override;
   StatusOr<std::shared_ptr<const Image>> Find(const std::string& reference) const override;

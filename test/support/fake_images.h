@@ -36,6 +36,10 @@ class FakeImages : public images::ImageService {
   StatusOr<std::string> Pull(const Context&, const images::PullRequest&) override {
     return absl::UnimplementedError("fake");
   }
+  Status ExplainPull(const Context&, const images::PullRequest&,
+                     const images::PullTrace&) override {
+    return absl::UnimplementedError("fake");
+  }
   StatusOr<std::vector<std::string>> Import(const Context&, const std::string&,
                                             const std::string&) override {
     return absl::UnimplementedError("fake");
