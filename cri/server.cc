@@ -10,6 +10,7 @@
 #include "cri/grpc_services.h"
 #include "cri/heartbeat.h"
 #include "cri/listener.h"
+#include "cri/parse_failure.h"
 
 namespace berth::cri {
 namespace {
@@ -58,6 +59,9 @@ Status GrpcServer::Begin(UniqueFd listener) {
   grpc::ServerBuilder builder;
   builder.SetMaxSendMessageSize(kMaxMessage);
   builder.SetMaxReceiveMessageSize(kMaxMessage);
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
+  interceptors.push_back(ParseFailures());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   for (grpc::Service* service : services_.services()) builder.RegisterService(service);
   connections_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
