@@ -137,6 +137,51 @@ TEST(CallTest, QuotasAreSeparateAndBounded) {
   EXPECT_EQ(runs, 2);
 }
 
+// kubelet asks every five seconds and gives a node up after thirty.
+TEST(CallTest, ReadersAnswerWhileEverythingHangs) {
+  TestServer::Settings settings;
+  settings.limits.work_threads = settings.limits.slow_threads = settings.limits.pull_threads = 1;
+  Blocker start, stop, pull;
+  TestServer server(settings);
+  server.pods.start_container = start.Body();
+  server.pods.stop_container = [&](const Context& context, const std::string& id, int64_t) {
+    return stop.Body()(context, id);
+  };
+  server.images.pull = [&](const Context& context, auto&&) -> StatusOr<std::string> {
+    RETURN_IF_ERROR(pull.Body()(context, ""));
+    return "sha256:pulled";
+  };
+  std::thread callers[] = {std::thread([&] {
+                             grpc::ClientContext context;
+                             (void)Start(&server, &context);
+                           }),
+                           std::thread([&] {
+                             v1::StopContainerResponse response;
+                             (void)server.Call("RuntimeService/StopContainer",
+                                               v1::StopContainerRequest(), &response);
+                           }),
+                           std::thread([&] {
+                             v1::PullImageRequest request;
+                             request.mutable_image()->set_image("a");
+                             v1::PullImageResponse response;
+                             (void)server.Call("ImageService/PullImage", request, &response);
+                           })};
+  for (Blocker* blocker : {&start, &stop, &pull}) blocker->entered.WaitForNotification();
+  for (const char* method :
+       {"RuntimeService/Version", "RuntimeService/Status", "RuntimeService/RuntimeConfig",
+        "RuntimeService/ListPodSandbox", "RuntimeService/ListContainers",
+        "RuntimeService/ListMetricDescriptors", "ImageService/ListImages"}) {
+    // An empty message is a request of every type and can read every answer.
+    v1::StopPodSandboxResponse ignored;
+    EXPECT_TRUE(server.Call(method, v1::StatusRequest(), &ignored).ok()) << method;
+  }
+  for (Blocker* blocker : {&start, &stop, &pull}) {
+    EXPECT_FALSE(blocker->cancelled.HasBeenNotified());
+    blocker->released.Notify();
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
 TEST(CallTest, AQueuedCallWhoseClientLeftIsNotRun) {
   TestServer::Settings settings;
   settings.limits.work_threads = 1;

@@ -68,6 +68,8 @@ TEST(ServicesTest, Status) {
   EXPECT_FALSE(response.runtime_handlers(2).features().user_namespaces());
   EXPECT_TRUE(response.features().user_namespaces_host_network());
   EXPECT_TRUE(response.features().supplemental_groups_policy());
+  EXPECT_TRUE(response.features().mount_options());
+  EXPECT_TRUE(response.runtime_handlers(0).features().recursive_read_only_mounts());
 
   server.pods.network_state = {false, "NetworkPluginNotReady", "no bridge"};
   request.set_verbose(true);

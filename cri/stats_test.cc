@@ -21,8 +21,13 @@ sandbox::PodStats SomeStats() {
   usage.time_ns = 5'000'000'000;
   usage.cpu = CpuUsage{.total_ns = 3'500'000'000, .user_ns = 2'000'000'000};
   usage.cpu->pressure = Pressure{.some = {.avg10 = 1.5, .total_ns = 2'000'000'000}};
-  usage.memory = MemoryUsage{.usage = 100, .working_set = 90, .rss = 80, .page_faults = 7};
+  usage.memory = MemoryUsage{
+      .usage = 100, .working_set = 90, .rss = 80, .page_faults = 7, .major_page_faults = 3};
   usage.memory->limit = 120;
+  usage.memory->swap = 5;
+  usage.memory->swap_limit = 20;
+  usage.memory->pressure = Pressure{.full = {.total_ns = 9}};
+  usage.io_pressure = Pressure{.some = {.avg300 = 2.5}};
   usage.memory->max_usage = 110;
   usage.tasks = 4;
   usage.max_tasks = 50;
@@ -63,12 +68,31 @@ TEST(Stats, AContainerTellsAll) {
   EXPECT_EQ(stats.cpu().psi().some().avg10(), 1.5);
   EXPECT_EQ(stats.memory().working_set_bytes().value(), 90u);
   EXPECT_EQ(stats.memory().available_bytes().value(), 30u);
+  EXPECT_EQ(stats.memory().usage_bytes().value(), 100u);
+  EXPECT_EQ(stats.memory().rss_bytes().value(), 80u);
+  EXPECT_EQ(stats.memory().page_faults().value(), 7u);
+  EXPECT_EQ(stats.memory().major_page_faults().value(), 3u);
+  EXPECT_EQ(stats.memory().timestamp(), 5'000'000'000);
+  EXPECT_EQ(stats.memory().psi().full().total(), 9u);
+  EXPECT_EQ(stats.writable_layer().inodes_used().value(), 32u);
   EXPECT_EQ(stats.writable_layer().fs_id().mountpoint(), "/storage");
   EXPECT_EQ(stats.writable_layer().used_bytes().value(), 31u);
   EXPECT_EQ(stats.writable_layer().timestamp(), 33);
-  EXPECT_FALSE(stats.has_io());
+  EXPECT_EQ(stats.io().timestamp(), 5'000'000'000);
+  EXPECT_EQ(stats.io().psi().some().avg300(), 2.5);
   EXPECT_EQ(stats.swap().timestamp(), 5'000'000'000);
+  EXPECT_EQ(stats.swap().swap_usage_bytes().value(), 5u);
+  EXPECT_EQ(stats.swap().swap_available_bytes().value(), 15u);
+  // What the machine does not tell is left out.
+  sandbox::ContainerStats less = SomeStats().containers[0];
+  less.usage->io_pressure.reset();
+  less.usage->memory->swap_limit.reset();
+  less.usage->memory->pressure.reset();
+  stats.Clear();
+  ToContainerStats(less, "/storage", &stats);
+  EXPECT_FALSE(stats.has_io());
   EXPECT_FALSE(stats.swap().has_swap_available_bytes());
+  EXPECT_FALSE(stats.memory().has_psi());
 }
 
 TEST(Stats, WhatDoesNotRunHasNoUsage) {
@@ -130,8 +154,8 @@ TEST(Metrics, EveryRowFitsItsDescriptor) {
   ASSERT_EQ(metrics.container_metrics_size(), 1);
   EXPECT_EQ(metrics.container_metrics(0).container_id(), "c1");
   for (const v1::Metric& metric : metrics.container_metrics(0).metrics()) check(metric);
-  // All but those that this example has nothing for: a quota, the pressure of I/O and of memory.
-  EXPECT_EQ(told.size(), 56u - 5u);
+  // All but the one that this example has nothing for: a quota.
+  EXPECT_EQ(told.size(), 56u - 1u);
 }
 
 TEST(Metrics, LabelsNameWhatIsCounted) {

@@ -82,6 +82,25 @@ TEST(StreamTest, EachContainerOnceInPieces) {
   EXPECT_GE(pieces, 10);
 }
 
+// kubelet takes no message beyond 16 MiB, so none is sent; in pieces all of it arrives.
+TEST(StreamTest, WhatOneMessageCannotHoldComesInPieces) {
+  TestServer server;
+  server.pods.list_containers = [&](auto&&...) { return Containers(40, 450 << 10); };
+  v1::ListContainersResponse list;
+  const grpc::Status refused =
+      server.Call("RuntimeService/ListContainers", v1::ListContainersRequest(), &list);
+  EXPECT_EQ(refused.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(refused.error_message(), testing::HasSubstr("16777216"));
+  int count = 0;
+  const grpc::Status status = server.Stream<v1::StreamContainersResponse>(
+      "RuntimeService/StreamContainers", v1::StreamContainersRequest(), [&](const auto& response) {
+        count += response.containers_size();
+        return true;
+      });
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(count, 40);
+}
+
 TEST(StreamTest, FiltersReachTheService) {
   TestServer server;
   sandbox::ContainerFilter containers;

@@ -36,6 +36,7 @@ TestServer::TestServer(const Settings& settings) : socket_(NewSocket()) {
   options.node.version = "1.2.3";
   options.node.handler_aliases = {"runc"};
   options.node.user_namespaces = true;
+  options.node.mount_options = true;
   options.node.handlers_without_user_namespaces = {"runc"};
   options.node.config_json = R"({"sandboxImage":"pause"})";
   options.limits = settings.limits;
