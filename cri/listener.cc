@@ -13,6 +13,7 @@
 #include <cstring>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -31,6 +32,11 @@ StatusOr<sockaddr_un> AddressOf(const std::string& path) {
   if (path.size() >= sizeof(address.sun_path)) {
     return absl::InvalidArgumentError(
         absl::StrCat("listen at ", path, ": longer than ", sizeof(address.sun_path) - 1, " bytes"));
+  }
+  if (absl::EndsWith(path, "/run/crio/crio.sock")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("listen at ", path,
+                     ": kubelet takes the statistics of another runtime from a socket there"));
   }
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return address;

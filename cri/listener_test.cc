@@ -82,6 +82,10 @@ TEST_F(ListenerTest, RefusesPathsThatCannotBe) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not an absolute path")));
   EXPECT_THAT(Listen("/" + std::string(107, 'x'), 0),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("longer than 107 bytes")));
+  // kubelet knows this one by its name, and asks it for statistics in another way.
+  EXPECT_THAT(Listen(directory_ + "/run/crio/crio.sock", 0),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("statistics")));
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/run"));
 }
 
 TEST_F(ListenerTest, RecognisesAKeptSocket) {
