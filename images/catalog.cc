@@ -135,7 +135,10 @@ StatusOr<std::shared_ptr<const Image>> Catalog::Find(const std::string& referenc
   for (const auto& image : snapshot->images) {
     std::string_view id = image->id;
     if (!id.substr(id.find(':') + 1).starts_with(hex)) continue;
-    if (found != nullptr) return std::shared_ptr<const Image>();  // not unique
+    if (found != nullptr) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("image \"", reference, "\": an ambiguous prefix of IDs"));
+    }
     found = image;
   }
   return found;

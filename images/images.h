@@ -97,8 +97,8 @@ class ImageService {
                                                     const std::string& name) = 0;
 
   // By ID, unique ID prefix of at least 3 hex digits, tag, digest or any spelling. nullptr if
-  // there is none; an empty reference is InvalidArgument. At once visible after Pull, at once
-  // invisible after Remove.
+  // there is none; an empty reference and an ambiguous prefix are InvalidArgument. At once visible
+  // after Pull, at once invisible after Remove.
   virtual StatusOr<std::shared_ptr<const Image>> Find(const std::string& reference) const = 0;
   // Everything, sorted by ID. The shared_ptr: the caller and the next snapshot both own it.
   virtual std::vector<std::shared_ptr<const Image>> List() const = 0;

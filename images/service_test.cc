@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <optional>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -197,6 +199,28 @@ TEST_F(ServiceTest, RemovalKeepsWhatIsMountedAsAVolume) {
   EXPECT_OK(service_->Remove(Context(), id));
   EXPECT_OK(service_->Recover({"c1"}));
   EXPECT_EQ(LayerDirectories(), 0u);
+}
+
+TEST_F(ServiceTest, AnAmbiguousPrefixIsRefused) {
+  std::map<std::string, TestImage> by_prefix;
+  std::optional<std::pair<TestImage, TestImage>> alike;
+  for (int i = 0; !alike.has_value(); ++i) {
+    TestImage image;
+    image.AddLayer(TarBuilder().File("a", std::to_string(i)).Finish());
+    auto [other, fresh] = by_prefix.emplace(image.id().substr(7, 3), image);
+    if (!fresh) alike = std::pair(other->second, image);
+  }
+  ASSERT_OK_AND_ASSIGN(std::string first, ImportOne(alike->first, "registry.test/one:1"));
+  ASSERT_OK(ImportOne(alike->second, "registry.test/two:1"));
+  const std::string prefix = first.substr(7, 3);
+  EXPECT_THAT(service_->Find(prefix),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ambiguous")));
+  EXPECT_TRUE(absl::IsInvalidArgument(service_->Remove(Context(), "sha256:" + prefix)));
+  EXPECT_THAT(service_->List(), SizeIs(2));
+  ASSERT_OK(service_->Remove(Context(), first));
+  ASSERT_OK_AND_ASSIGN(auto left, service_->Find(prefix));
+  ASSERT_NE(left, nullptr);
+  EXPECT_EQ(left->id, alike->second.id());
 }
 
 TEST_F(ServiceTest, SharesLayersBetweenImages) {
