@@ -8,7 +8,8 @@
 namespace berth::sandbox {
 namespace {
 
-// What the update does not mention stays.
+// What the update does not mention stays, and so does the OOM score, which is the processes' and
+// no limit of the cgroup.
 void Merge(const Resources& from, Resources* into) {
   if (from.cpu_period != 0) into->cpu_period = from.cpu_period;
   if (from.cpu_quota != 0) into->cpu_quota = from.cpu_quota;
@@ -17,7 +18,6 @@ void Merge(const Resources& from, Resources* into) {
   if (from.memory_swap_limit_in_bytes != 0) {
     into->memory_swap_limit_in_bytes = from.memory_swap_limit_in_bytes;
   }
-  if (from.oom_score_adj != 0) into->oom_score_adj = from.oom_score_adj;
   if (!from.cpuset_cpus.empty()) into->cpuset_cpus = from.cpuset_cpus;
   if (!from.cpuset_mems.empty()) into->cpuset_mems = from.cpuset_mems;
   if (!from.hugepage_limits.empty()) into->hugepage_limits = from.hugepage_limits;

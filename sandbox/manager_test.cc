@@ -300,6 +300,38 @@ TEST_F(ManagerTest, RestartUndoesHalfMadeAndFinishesHalfRemoved) {
   ExpectNothingLeft();
 }
 
+TEST_F(ManagerTest, LimitsMayChangeBeforeTheStart) {
+  ContainerConfig config = Container();
+  config.resources.cpu_shares = 512;
+  config.resources.oom_score_adj = 7;
+  ASSERT_OK_AND_ASSIGN(std::string id, manager_->CreateContainer(Context(), MustRun(), config));
+  Resources change;
+  change.cpu_quota = 54'321;
+  change.oom_score_adj = 100;
+  EXPECT_OK(manager_->UpdateResources(Context(), id, change));
+  EXPECT_EQ(runtime_->LastUpdate(id)->cpu->quota, 54'321);
+  Restart();
+  EXPECT_EQ(StatusOf(id).resources.cpu_quota, 54'321);
+  EXPECT_EQ(StatusOf(id).resources.cpu_shares, 512);
+  EXPECT_EQ(StatusOf(id).resources.oom_score_adj, 7) << "its process will have this one";
+  ASSERT_OK_AND_ASSIGN(const runtime::spec::Spec spec,
+                       runtime::spec::Parse(StatusOf(id).spec_json));
+  EXPECT_EQ(spec.linux.resources->cpu->quota, 54'321);
+  EXPECT_EQ(spec.linux.resources->cpu->shares, 512u);
+  EXPECT_FALSE(spec.linux.resources->devices.empty());
+  EXPECT_OK(manager_->StartContainer(Context(), id));
+  change = Resources();
+  change.memory_limit_in_bytes = 64 << 20;
+  EXPECT_OK(manager_->UpdateResources(Context(), id, change));
+  EXPECT_FALSE(runtime_->LastUpdate(id)->cpu.has_value());
+  EXPECT_EQ(StatusOf(id).resources.cpu_quota, 54'321);
+  // On failure all of it stays.
+  runtime_->Fail("UpdateResources", absl::FailedPreconditionError("in use"));
+  change.memory_limit_in_bytes = 32 << 20;
+  EXPECT_TRUE(absl::IsFailedPrecondition(manager_->UpdateResources(Context(), id, change)));
+  EXPECT_EQ(StatusOf(id).resources.memory_limit_in_bytes, 64 << 20);
+}
+
 TEST_F(ManagerTest, ExecSyncReturnsOutputAndExitCode) {
   std::string id = MustStart(MustRun());
   runtime_->SetExec(
