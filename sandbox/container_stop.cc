@@ -27,6 +27,7 @@ Status ManagerImpl::StopAndWait(const Context& context, const ContainerRecord& r
                                 int64_t timeout_s) {
   auto live = live_containers_.Get(record.id);
   Store::Container now = store_->GetContainer(record.id);
+  if (now != nullptr && now->state == ContainerState::kUnknown) return EndUnknown(*now);
   if (now == nullptr || now->state != ContainerState::kRunning) return absl::OkStatus();
   const absl::Time start = absl::Now();
   absl::MutexLock lock(&live->state);
@@ -62,6 +63,23 @@ Status ManagerImpl::StopAndWait(const Context& context, const ContainerRecord& r
       absl::StrCat("container ", record.id, ": still runs after SIGKILL"));
 }
 
+// Nobody would tell of its end: what there may be of it is killed, then it has ended.
+Status ManagerImpl::EndUnknown(const ContainerRecord& record) {
+  RETURN_IF_ERROR(KillLeftover(record));
+  auto live = live_containers_.Get(record.id);
+  absl::MutexLock lock(&live->state);
+  live->exited = true;
+  return RecordExit(record.id, runtime::ExitInfo{});
+}
+
+Status ManagerImpl::KillLeftover(const ContainerRecord& record) {
+  RETURN_IF_ERROR(runtime_->DeleteContainer(record.id));
+  // What ended before this daemon started is unknown to its runtime, but not without a cgroup.
+  Store::Pod pod = store_->GetPod(record.pod_id);
+  return runtime_->DeleteLeftover(record.id,
+                                  pod == nullptr ? std::string() : pod->config.cgroup_parent);
+}
+
 Status ManagerImpl::RemoveContainer(const Context& context, const std::string& id) {
   StatusOr<Store::Container> found = store_->FindContainer(id);
   if (absl::IsNotFound(found.status())) return absl::OkStatus();
@@ -89,11 +107,7 @@ Status ManagerImpl::RemoveContainerLocked(const Context& context, const std::str
 }
 
 Status ManagerImpl::ReleaseContainer(const ContainerRecord& record) {
-  RETURN_IF_ERROR(runtime_->DeleteContainer(record.id));
-  // What ended before this daemon started is unknown to its runtime, but not without a cgroup.
-  Store::Pod pod = store_->GetPod(record.pod_id);
-  RETURN_IF_ERROR(runtime_->DeleteLeftover(
-      record.id, pod == nullptr ? std::string() : pod->config.cgroup_parent));
+  RETURN_IF_ERROR(KillLeftover(record));
   return images_->RemoveRootfs(record.id);
 }
 

@@ -58,6 +58,27 @@ class ManagerTest : public testing::Test {
     ASSERT_OK(manager_->Recover(runtime_.get()));
   }
 
+  // The machine was restarted since all that is recorded.
+  void Reboot() {
+    manager_.reset();
+    EventHub events;
+    auto store = Store::Open(database_.get(), &events);
+    ASSERT_OK(store);
+    for (const Store::Pod& pod : (*store)->Pods()) {
+      PodRecord record = *pod;
+      record.boot_id = "an earlier boot";
+      ASSERT_OK((*store)->Put(record));
+    }
+    for (const Store::Container& container : (*store)->Containers()) {
+      ContainerRecord record = *container;
+      record.boot_id = "an earlier boot";
+      ASSERT_OK((*store)->Put(record));
+    }
+    store->reset();
+    runtime_ = std::make_unique<runtime::FakeRuntime>(nullptr);
+    Restart();
+  }
+
   static PodConfig Pod(const std::string& name = "web") {
     PodConfig config;
     config.metadata = PodMetadata{name, name + "-uid", "default", 0};

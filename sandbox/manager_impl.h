@@ -111,6 +111,8 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   // container_stop.cc
   Status StopAndWait(const Context& context, const ContainerRecord& record, int64_t timeout_s);
   Status RemoveContainerLocked(const Context& context, const std::string& id);
+  Status EndUnknown(const ContainerRecord& record);
+  Status KillLeftover(const ContainerRecord& record);
   Status ReleaseContainer(const ContainerRecord& record);
 
   // recovery.cc

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <fstream>
 #include <thread>
+#include <tuple>
 
 #include "sandbox/manager_fixture.h"
 
@@ -296,6 +297,49 @@ TEST_F(ManagerTest, RestartUndoesHalfMadeAndFinishesHalfRemoved) {
   Restart();
   EXPECT_THAT(manager_->ListPods({}), SizeIs(1));
   EXPECT_THAT(manager_->ListContainers({}), IsEmpty());
+  EXPECT_OK(manager_->RemovePod(Context(), pod));
+  ExpectNothingLeft();
+}
+
+TEST_F(ManagerTest, AfterARebootNothingRuns) {
+  const std::string pod = MustRun();
+  const std::string ran = MustStart(pod, Container("ran"));
+  const std::string ended = MustStart(pod, Container("ended"));
+  ASSERT_TRUE(runtime_->EndContainer(ended, {.exit_code = 3, .known = true}));
+  AwaitExit(ended);
+  ASSERT_OK_AND_ASSIGN(const std::string created,
+                       manager_->CreateContainer(Context(), pod, Container("created")));
+  Reboot();
+  EXPECT_EQ(manager_->GetPod(pod)->state, PodState::kNotReady);
+  for (const auto& [id, code, reason] :
+       {std::tuple(ran, 255, "Unknown"), std::tuple(ended, 3, "Error"),
+        std::tuple(created, 128, "StartError")}) {
+    EXPECT_EQ(StatusOf(id).state, ContainerState::kExited) << reason;
+    EXPECT_EQ(StatusOf(id).exit_code, code);
+    EXPECT_EQ(StatusOf(id).reason, reason);
+    EXPECT_GT(StatusOf(id).finished_at_ns, 0);
+  }
+  EXPECT_TRUE(absl::IsFailedPrecondition(manager_->StartContainer(Context(), created)));
+  EXPECT_OK(manager_->StopPod(Context(), pod));
+  EXPECT_OK(manager_->RemovePod(Context(), pod));
+  ExpectNothingLeft();
+}
+
+TEST_F(ManagerTest, WhatRecoveryCannotFindEndsWhenItIsStopped) {
+  const std::string pod = MustRun();
+  const std::string stopped = MustStart(pod, Container("stopped"));
+  const std::string removed = MustStart(pod, Container("removed"));
+  runtime_->Fail("AddContainer", absl::InternalError("no answer"), 2);
+  Restart();
+  EXPECT_EQ(StatusOf(stopped).state, ContainerState::kUnknown);
+  EXPECT_THAT(StatusOf(stopped).message, HasSubstr("no answer"));
+  EXPECT_OK(manager_->StopContainer(Context(), stopped, 10));
+  EXPECT_EQ(StatusOf(stopped).state, ContainerState::kExited);
+  EXPECT_EQ(StatusOf(stopped).exit_code, 255);
+  EXPECT_EQ(StatusOf(stopped).reason, "Unknown");
+  EXPECT_GT(StatusOf(stopped).finished_at_ns, 0);
+  EXPECT_THAT(runtime_->ContainerIds(), testing::ElementsAre(removed)) << "it may have run";
+  EXPECT_OK(manager_->RemoveContainer(Context(), removed));
   EXPECT_OK(manager_->RemovePod(Context(), pod));
   ExpectNothingLeft();
 }
