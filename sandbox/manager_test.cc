@@ -227,6 +227,7 @@ TEST_F(ManagerTest, BadRequestsNameTheField) {
   refused([](PodConfig& c) { c.log_directory = "relative"; }, "log_directory");
   refused([](PodConfig& c) { c.security.run_as_group = 5; }, "run_as_group");
   refused([](PodConfig& c) { c.security.namespaces.network = NamespaceMode::kTarget; }, "network");
+  refused([](PodConfig& c) { c.security.namespaces.pid = NamespaceMode::kTarget; }, "options.pid");
   refused([](PodConfig& c) { c.dns = DnsConfig{{"x\ny"}, {}, {}}; }, "dns_config.servers");
   refused(
       [](PodConfig& c) {

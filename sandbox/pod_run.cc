@@ -51,6 +51,10 @@ Status CheckNamespaces(const PodSecurity& security) {
                        ": only POD and NODE are possible for a pod sandbox"));
     }
   }
+  if (options.pid == NamespaceMode::kTarget) {
+    return absl::InvalidArgumentError(
+        "linux.security_context.namespace_options.pid: TARGET is for containers only");
+  }
   RETURN_IF_ERROR(CheckUserNamespace(options));
   if (security.run_as_group.has_value() && !security.run_as_user.has_value()) {
     return absl::InvalidArgumentError(
