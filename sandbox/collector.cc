@@ -139,6 +139,7 @@ ContainerStats Collector::StatsOf(const ContainerRecord& record, UsageDetail det
   stats.nano_cores = history_.Rate(record.id, *usage);
   stats.usage = *std::move(usage);
   if (detail == UsageDetail::kAll) {
+    stats.container.resources = record.resources;  // metrics tell the limits
     if (auto processes = runtime_->ReadProcesses(record.id); processes.ok()) {
       stats.processes = *std::move(processes);
     }

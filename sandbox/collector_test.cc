@@ -75,6 +75,21 @@ TEST_F(CollectorTest, APodWithACgroupIsWhatThatSays) {
   EXPECT_FALSE(stats_of_pod.network.has_value()) << "it has the node's network";
 }
 
+TEST_F(CollectorTest, WhatCannotBeReadLeavesTheRest) {
+  const std::string one = MustStart(MustRun(Pod("one")));
+  const std::string two = MustStart(MustRun(Pod("two")));
+  runtime_->SetUsage(one, Used(100));
+  runtime_->SetUsage(two, Used(100));
+  for (const Status& failure : {absl::NotFoundError("just ended"), absl::InternalError("broken")}) {
+    runtime_->Fail("ReadUsage", failure);
+    const std::vector<ContainerStats> list = stats()->ListContainerStats({});
+    ASSERT_THAT(list, SizeIs(2));
+    EXPECT_NE(list[0].usage.has_value(), list[1].usage.has_value());
+    runtime_->Fail("ReadUsage", failure);
+    EXPECT_THAT(stats()->ListPodStats({}, UsageDetail::kAll), SizeIs(2));
+  }
+}
+
 TEST_F(CollectorTest, OnlyReadyPodsAreListed) {
   const std::string pod = MustRun();
   EXPECT_THAT(stats()->ListPodStats({}, UsageDetail::kStats), SizeIs(1));
@@ -86,13 +101,16 @@ TEST_F(CollectorTest, OnlyReadyPodsAreListed) {
 
 TEST_F(CollectorTest, MetricsCountProcesses) {
   const std::string pod = MustRun();
-  const std::string container = MustStart(pod);
+  ContainerConfig config = Container();
+  config.resources.cpu_shares = 512;
+  const std::string container = MustStart(pod, config);
   runtime_->SetUsage(container, Used(100));
   const std::vector<PodStats> list = stats()->ListPodStats({}, UsageDetail::kAll);
   ASSERT_THAT(list, SizeIs(1));
   ASSERT_THAT(list[0].containers, SizeIs(1));
   ASSERT_TRUE(list[0].containers[0].processes.has_value());
   EXPECT_EQ(list[0].containers[0].processes->open_files, 3u);
+  EXPECT_EQ(list[0].containers[0].container.resources.cpu_shares, 512);
 }
 
 }  // namespace
