@@ -3,6 +3,7 @@
 
 #include "cri/joined.h"
 #include "cri/translate_container.h"
+#include "cri/translate_resources.h"
 
 namespace berth::cri {
 

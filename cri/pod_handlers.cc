@@ -3,6 +3,7 @@
 
 #include "cri/joined.h"
 #include "cri/translate_pod.h"
+#include "cri/translate_resources.h"
 #include "cri/utf8.h"
 
 namespace berth::cri {

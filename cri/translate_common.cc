@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/translate_common.h"
 
-#include <limits>
+#include <algorithm>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/strip.h"
 
 namespace berth::cri {
 namespace {
 
-constexpr int64_t kMaxId = 0xfffffffe;  // the last one means "unchanged" to the kernel
+constexpr int64_t kMaxId = 0x7fffffff;  // what Kubernetes and every image format go up to
 
 StatusOr<sandbox::NamespaceMode> FromMode(v1::NamespaceMode mode, bool pod_or_node,
                                           const std::string& path, const std::string& field) {
@@ -23,12 +23,6 @@ StatusOr<sandbox::NamespaceMode> FromMode(v1::NamespaceMode mode, bool pod_or_no
                    absl::StrCat("must be POD or NODE, not ", v1::NamespaceMode_Name(mode)));
   }
   return static_cast<sandbox::NamespaceMode>(mode);
-}
-
-Status CheckAtLeast(int64_t value, int64_t least, const std::string& path,
-                    const std::string& field) {
-  if (value >= least) return absl::OkStatus();
-  return Invalid(path, field, absl::StrCat(value, " is below ", least));
 }
 
 }  // namespace
@@ -61,6 +55,26 @@ bool Climbs(const std::string& file_path) {
   return absl::StrContains(absl::StrCat("/", file_path, "/"), "/../");
 }
 
+bool HasControl(const std::string& text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](unsigned char c) { return absl::ascii_iscntrl(c); });
+}
+
+std::string Quote(const std::string& text) {
+  return absl::StrCat("\"", absl::CHexEscape(text.substr(0, 128)), "\"");
+}
+
+Status CheckContainerPath(const std::string& file_path, const std::string& path) {
+  if (file_path.empty() || file_path[0] != '/') {
+    return Invalid(path, "", absl::StrCat(Quote(file_path), " is not an absolute path"));
+  }
+  if (file_path.size() >= kMaxPath) {
+    return Invalid(path, "", absl::StrCat("longer than ", kMaxPath - 1, " bytes"));
+  }
+  if (Climbs(file_path)) return Invalid(path, "", absl::StrCat(Quote(file_path), " contains .."));
+  return absl::OkStatus();
+}
+
 sandbox::StringMap FromMap(const ProtoMap& map) {
   return sandbox::StringMap(map.begin(), map.end());
 }
@@ -73,61 +87,6 @@ std::vector<std::string> FromStrings(const google::protobuf::RepeatedPtrField<st
   return std::vector<std::string>(list.begin(), list.end());
 }
 
-StatusOr<sandbox::Resources> FromResources(const v1::LinuxContainerResources& from,
-                                           const std::string& path) {
-  RETURN_IF_ERROR(CheckAtLeast(from.cpu_period(), 0, path, "cpu_period"));
-  RETURN_IF_ERROR(CheckAtLeast(from.cpu_quota(), -1, path, "cpu_quota"));
-  RETURN_IF_ERROR(CheckAtLeast(from.cpu_shares(), 0, path, "cpu_shares"));
-  RETURN_IF_ERROR(CheckAtLeast(from.memory_limit_in_bytes(), -1, path, "memory_limit_in_bytes"));
-  RETURN_IF_ERROR(
-      CheckAtLeast(from.memory_swap_limit_in_bytes(), -1, path, "memory_swap_limit_in_bytes"));
-  if (from.oom_score_adj() < -1000 || from.oom_score_adj() > 1000) {
-    return Invalid(path, "oom_score_adj",
-                   absl::StrCat(from.oom_score_adj(), " is not between -1000 and 1000"));
-  }
-  sandbox::Resources to;
-  to.cpu_period = from.cpu_period();
-  to.cpu_quota = from.cpu_quota();
-  to.cpu_shares = from.cpu_shares();
-  to.memory_limit_in_bytes = from.memory_limit_in_bytes();
-  to.memory_swap_limit_in_bytes = from.memory_swap_limit_in_bytes();
-  to.oom_score_adj = from.oom_score_adj();
-  to.cpuset_cpus = from.cpuset_cpus();
-  to.cpuset_mems = from.cpuset_mems();
-  for (int i = 0; i < from.hugepage_limits_size(); ++i) {
-    const v1::HugepageLimit& limit = from.hugepage_limits(i);
-    if (limit.page_size().empty()) {
-      return Invalid(At(path, "hugepage_limits", i), "page_size", "must not be empty");
-    }
-    to.hugepage_limits.push_back({limit.page_size(), limit.limit()});
-  }
-  for (const auto& [key, value] : from.unified()) {
-    if (key.empty() || key[0] == '.' || absl::StrContains(key, '/')) {
-      return Invalid(path, "unified",
-                     absl::StrCat("\"", key, "\" is not the name of a cgroup file"));
-    }
-    to.unified[key] = value;
-  }
-  return to;
-}
-
-void ToResources(const sandbox::Resources& from, v1::LinuxContainerResources* to) {
-  to->set_cpu_period(from.cpu_period);
-  to->set_cpu_quota(from.cpu_quota);
-  to->set_cpu_shares(from.cpu_shares);
-  to->set_memory_limit_in_bytes(from.memory_limit_in_bytes);
-  to->set_memory_swap_limit_in_bytes(from.memory_swap_limit_in_bytes);
-  to->set_oom_score_adj(from.oom_score_adj);
-  to->set_cpuset_cpus(from.cpuset_cpus);
-  to->set_cpuset_mems(from.cpuset_mems);
-  for (const sandbox::HugepageLimit& limit : from.hugepage_limits) {
-    v1::HugepageLimit* proto = to->add_hugepage_limits();
-    proto->set_page_size(limit.page_size);
-    proto->set_limit(limit.limit);
-  }
-  ToMap(from.unified, to->mutable_unified());
-}
-
 StatusOr<sandbox::NamespaceOptions> FromNamespaces(const v1::NamespaceOption& from,
                                                    const std::string& path) {
   sandbox::NamespaceOptions to;
@@ -137,6 +96,9 @@ StatusOr<sandbox::NamespaceOptions> FromNamespaces(const v1::NamespaceOption& fr
   to.target_id = from.target_id();
   if (from.pid() == v1::TARGET && from.target_id().empty()) {
     return Invalid(path, "target_id", "must be set when pid is TARGET");
+  }
+  if (from.pid() != v1::TARGET && !from.target_id().empty()) {
+    return Invalid(path, "target_id", "needs pid to be TARGET");
   }
   if (from.has_userns_options()) {
     const v1::UserNamespace& userns = from.userns_options();

@@ -27,15 +27,17 @@ std::string Join(const std::string& path, const std::string& field);
 
 // True if ".." is a component of `file_path`.
 bool Climbs(const std::string& file_path);
+bool HasControl(const std::string& text);
+// For messages: in quotes, what cannot be printed escaped, long text cut.
+std::string Quote(const std::string& text);
+inline constexpr size_t kMaxPath = 4096;  // of the kernel, the final NUL included
+// A path in the container: absolute, without "..", no longer than the kernel takes.
+Status CheckContainerPath(const std::string& file_path, const std::string& path);
 
 using ProtoMap = google::protobuf::Map<std::string, std::string>;
 sandbox::StringMap FromMap(const ProtoMap& map);
 void ToMap(const sandbox::StringMap& from, ProtoMap* to);
 std::vector<std::string> FromStrings(const google::protobuf::RepeatedPtrField<std::string>& list);
-
-StatusOr<sandbox::Resources> FromResources(const v1::LinuxContainerResources& from,
-                                           const std::string& path);
-void ToResources(const sandbox::Resources& from, v1::LinuxContainerResources* to);
 
 StatusOr<sandbox::NamespaceOptions> FromNamespaces(const v1::NamespaceOption& from,
                                                    const std::string& path);
@@ -51,7 +53,7 @@ StatusOr<sandbox::SecurityProfile> FromProfile(const v1::SecurityProfile& from, 
                                                const std::string& path);
 sandbox::SelinuxOptions FromSelinux(const v1::SELinuxOption& from);
 
-// An ID of a user or group: 0 to 4294967294.
+// An ID of a user or group: 0 to 2147483647.
 StatusOr<int64_t> FromId(const v1::Int64Value& from, const std::string& path);
 StatusOr<std::vector<int64_t>> FromGroups(const google::protobuf::RepeatedField<int64_t>& list,
                                           const std::string& path);

@@ -3,16 +3,24 @@
 
 #include "absl/strings/match.h"
 #include "base/json.h"
+#include "cri/translate_resources.h"
 #include "cri/translate_security.h"
 #include "cri/utf8.h"
 
 namespace berth::cri {
 namespace {
 
+// The kernel's limit for one entry of the environment, its final NUL included.
+constexpr size_t kMaxEnvironment = 128 << 10;
+
 Status CheckMount(const v1::Mount& mount, const std::string& path) {
   if (mount.container_path().empty()) {
     return Invalid(path, "container_path", "must not be empty");
   }
+  // A relative path is taken from the root.
+  const bool relative = mount.container_path()[0] != '/';
+  RETURN_IF_ERROR(CheckContainerPath(absl::StrCat(relative ? "/" : "", mount.container_path()),
+                                     Join(path, "container_path")));
   if (!v1::MountPropagation_IsValid(mount.propagation())) {
     return Invalid(path, "propagation",
                    absl::StrCat("unknown propagation ", static_cast<int>(mount.propagation())));
@@ -85,6 +93,9 @@ StatusOr<sandbox::Device> FromDevice(const v1::Device& from, const std::string& 
     return Invalid(path, "host_path",
                    absl::StrCat("\"", from.host_path(), "\" is not an absolute path"));
   }
+  if (!from.container_path().empty()) {
+    RETURN_IF_ERROR(CheckContainerPath(from.container_path(), Join(path, "container_path")));
+  }
   if (from.permissions().find_first_not_of("rwm") != std::string::npos) {
     return Invalid(path, "permissions",
                    absl::StrCat("\"", from.permissions(), "\" has others than r, w and m"));
@@ -99,6 +110,11 @@ Status CheckEnv(const v1::KeyValue& env, const std::string& path) {
   }
   if (env.value().find('\0') != std::string::npos) {
     return Invalid(path, "value", absl::StrCat("that of ", env.key(), " contains a NUL byte"));
+  }
+  if (env.key().size() + 1 + env.value().size() >= kMaxEnvironment) {
+    return Invalid(path, "value",
+                   absl::StrCat("with its key ", env.key().size() + 1 + env.value().size(),
+                                " bytes; a program gets less than ", kMaxEnvironment));
   }
   return absl::OkStatus();
 }
@@ -163,6 +179,9 @@ StatusOr<sandbox::ContainerConfig> FromContainerConfig(const v1::ContainerConfig
   ASSIGN_OR_RETURN(to.image, FromImageSpec(from.image(), Join(path, "image")));
   to.command = FromStrings(from.command());
   to.args = FromStrings(from.args());
+  if (from.working_dir().size() >= kMaxPath) {
+    return Invalid(path, "working_dir", absl::StrCat("longer than ", kMaxPath - 1, " bytes"));
+  }
   to.working_dir = from.working_dir();
   RETURN_IF_ERROR(FromLists(from, path, &to));
   to.labels = FromMap(from.labels());

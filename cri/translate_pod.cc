@@ -1,13 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/translate_pod.h"
 
+#include "absl/strings/ascii.h"
 #include "base/json.h"
+#include "cri/translate_resources.h"
+#include "cri/translate_security.h"
 #include "cri/utf8.h"
 
 namespace berth::cri {
 namespace {
 
 constexpr size_t kMaxHostname = 64;  // HOST_NAME_MAX
+
+Status CheckHostname(const std::string& hostname, const std::string& path) {
+  if (hostname.size() > kMaxHostname) {
+    return Invalid(path, "hostname", absl::StrCat("longer than ", kMaxHostname, " bytes"));
+  }
+  for (const char c : hostname) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '.' && c != '_') {
+      return Invalid(path, "hostname",
+                     absl::StrCat(Quote(hostname), " holds what no host name does"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Whether the pod may set them is the runtime's business.
+Status CheckSysctls(const ProtoMap& sysctls, const std::string& path) {
+  for (const auto& [key, value] : sysctls) {
+    if (key.empty()) return Invalid(path, "sysctls", "a key is empty");
+    if (HasControl(key)) {
+      return Invalid(path, "sysctls", absl::StrCat(Quote(key), " contains a control character"));
+    }
+    for (const unsigned char c : value) {
+      if (absl::ascii_iscntrl(c) && c != '\t') {
+        return Invalid(path, absl::StrCat("sysctls[", key, "]"), "contains a control character");
+      }
+    }
+  }
+  return absl::OkStatus();
+}
 
 StatusOr<sandbox::PodMetadata> FromMetadata(const v1::PodSandboxMetadata& from,
                                             const std::string& path) {
@@ -37,8 +69,11 @@ StatusOr<sandbox::PortMapping> FromPortMapping(const v1::PortMapping& from,
 StatusOr<sandbox::PodSecurity> FromSecurity(const v1::LinuxSandboxSecurityContext& from,
                                             const std::string& path) {
   sandbox::PodSecurity to;
-  ASSIGN_OR_RETURN(to.namespaces,
-                   FromNamespaces(from.namespace_options(), Join(path, "namespace_options")));
+  const std::string options_path = Join(path, "namespace_options");
+  if (from.namespace_options().pid() == v1::TARGET) {
+    return Invalid(options_path, "pid", "TARGET is for containers");
+  }
+  ASSIGN_OR_RETURN(to.namespaces, FromNamespaces(from.namespace_options(), options_path));
   if (from.has_selinux_options()) to.selinux = FromSelinux(from.selinux_options());
   if (from.has_run_as_user()) {
     ASSIGN_OR_RETURN(to.run_as_user, FromId(from.run_as_user(), Join(path, "run_as_user")));
@@ -62,6 +97,7 @@ StatusOr<sandbox::PodSecurity> FromSecurity(const v1::LinuxSandboxSecurityContex
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // old clients send these
   to.seccomp_profile_path = from.seccomp_profile_path();
+  RETURN_IF_ERROR(CheckSeccompPath(to.seccomp_profile_path, path));
 #pragma GCC diagnostic pop
   return to;
 }
@@ -74,10 +110,14 @@ Status FromLinux(const v1::LinuxPodSandboxConfig& from, const std::string& path,
     return Invalid(path, "cgroup_parent",
                    absl::StrCat("\"", from.cgroup_parent(), "\" contains .."));
   }
+  if (HasControl(from.cgroup_parent())) {
+    return Invalid(path, "cgroup_parent",
+                   absl::StrCat(Quote(from.cgroup_parent()), " contains a control character"));
+  }
   ASSIGN_OR_RETURN(to->security,
                    FromSecurity(from.security_context(), Join(path, "security_context")));
+  RETURN_IF_ERROR(CheckSysctls(from.sysctls(), path));
   to->sysctls = FromMap(from.sysctls());
-  if (to->sysctls.contains("")) return Invalid(path, "sysctls", "a key is empty");
   if (from.has_overhead()) {
     ASSIGN_OR_RETURN(to->overhead, FromResources(from.overhead(), Join(path, "overhead")));
   }
@@ -115,13 +155,15 @@ StatusOr<sandbox::PodConfig> FromPodConfig(const v1::PodSandboxConfig& from,
   sandbox::PodConfig to;
   if (!from.has_metadata()) return Invalid(path, "metadata", "must be set");
   ASSIGN_OR_RETURN(to.metadata, FromMetadata(from.metadata(), Join(path, "metadata")));
-  if (from.hostname().size() > kMaxHostname) {
-    return Invalid(path, "hostname", absl::StrCat("longer than ", kMaxHostname, " bytes"));
-  }
+  RETURN_IF_ERROR(CheckHostname(from.hostname(), path));
   to.hostname = from.hostname();
   if (!from.log_directory().empty() && from.log_directory()[0] != '/') {
     return Invalid(path, "log_directory",
                    absl::StrCat("\"", from.log_directory(), "\" is not an absolute path"));
+  }
+  if (Climbs(from.log_directory())) {
+    return Invalid(path, "log_directory",
+                   absl::StrCat("\"", from.log_directory(), "\" contains .."));
   }
   to.log_directory = from.log_directory();
   if (from.has_dns_config()) {

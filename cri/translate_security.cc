@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/translate_security.h"
 
+#include "absl/strings/match.h"
+
 namespace berth::cri {
 namespace {
 
@@ -24,7 +26,39 @@ Status FromUser(const v1::LinuxContainerSecurityContext& from, const std::string
   return absl::OkStatus();
 }
 
+StatusOr<std::vector<std::string>> FromPaths(
+    const google::protobuf::RepeatedPtrField<std::string>& list, const std::string& path,
+    const std::string& field) {
+  for (int i = 0; i < list.size(); ++i) {
+    RETURN_IF_ERROR(CheckContainerPath(list[i], At(path, field, i)));
+  }
+  return FromStrings(list);
+}
+
+bool IsCommonProfile(const std::string& profile) {
+  return profile.empty() || profile == "runtime/default" || profile == "unconfined";
+}
+
+Status CheckApparmorName(const std::string& profile, const std::string& path) {
+  constexpr absl::string_view kLocalhost = "localhost/";
+  if (IsCommonProfile(profile)) return absl::OkStatus();
+  if (absl::StartsWith(profile, kLocalhost) && profile.size() > kLocalhost.size()) {
+    return absl::OkStatus();
+  }
+  return Invalid(
+      path, "apparmor_profile",
+      absl::StrCat(Quote(profile), " is none of runtime/default, unconfined, localhost/<name>"));
+}
+
 }  // namespace
+
+Status CheckSeccompPath(const std::string& profile, const std::string& path) {
+  if (IsCommonProfile(profile) || profile == "docker/default") return absl::OkStatus();
+  if (absl::StartsWith(profile, "localhost//")) return absl::OkStatus();
+  return Invalid(path, "seccomp_profile_path",
+                 absl::StrCat(Quote(profile), " is none of runtime/default, unconfined, ",
+                              "localhost/<absolute path>"));
+}
 
 StatusOr<sandbox::ContainerSecurity> FromContainerSecurity(
     const v1::LinuxContainerSecurityContext& from, const std::string& path) {
@@ -39,8 +73,8 @@ StatusOr<sandbox::ContainerSecurity> FromContainerSecurity(
   RETURN_IF_ERROR(FromUser(from, path, &to));
   to.readonly_rootfs = from.readonly_rootfs();
   to.no_new_privs = from.no_new_privs();
-  to.masked_paths = FromStrings(from.masked_paths());
-  to.readonly_paths = FromStrings(from.readonly_paths());
+  ASSIGN_OR_RETURN(to.masked_paths, FromPaths(from.masked_paths(), path, "masked_paths"));
+  ASSIGN_OR_RETURN(to.readonly_paths, FromPaths(from.readonly_paths(), path, "readonly_paths"));
   if (from.has_seccomp()) {
     ASSIGN_OR_RETURN(to.seccomp,
                      FromProfile(from.seccomp(), ProfileKind::kSeccomp, Join(path, "seccomp")));
@@ -54,6 +88,8 @@ StatusOr<sandbox::ContainerSecurity> FromContainerSecurity(
   to.apparmor_profile = from.apparmor_profile();
   to.seccomp_profile_path = from.seccomp_profile_path();
 #pragma GCC diagnostic pop
+  RETURN_IF_ERROR(CheckApparmorName(to.apparmor_profile, path));
+  RETURN_IF_ERROR(CheckSeccompPath(to.seccomp_profile_path, path));
   return to;
 }
 

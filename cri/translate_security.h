@@ -14,4 +14,7 @@ namespace berth::cri {
 StatusOr<sandbox::ContainerSecurity> FromContainerSecurity(
     const v1::LinuxContainerSecurityContext& from, const std::string& path);
 
+// The deprecated field seccomp_profile_path of pods and containers.
+Status CheckSeccompPath(const std::string& profile, const std::string& path);
+
 }  // namespace berth::cri

@@ -73,6 +73,22 @@ std::string Dumped(T value) {
   return dump.text;
 }
 
+// A legal value of a member that is a string.
+std::string AnotherText(const std::string& field) {
+  static const auto* const kTexts =
+      new std::map<std::string, std::string>{{"apparmor_profile", "unconfined"},
+                                             {"cpuset_cpus", "0-1"},
+                                             {"cpuset_mems", "0"},
+                                             {"hostname", "changed"},
+                                             {"log_path", "changed"},
+                                             {"mount_options", "nodev"},
+                                             {"page_size", "4KB"},
+                                             {"permissions", "m"},
+                                             {"seccomp_profile_path", "unconfined"}};
+  const auto found = kTexts->find(field);
+  return found == kTexts->end() ? "/changed" : found->second;
+}
+
 // Calls `visit` with a name and a function that sets that one leaf to something else than its
 // value in any message of the type.
 using Setter = std::function<void(pb::Message*)>;
@@ -110,20 +126,19 @@ void ForEachLeaf(const pb::Descriptor* type, const std::string& path,
       const bool repeated = field->is_repeated();
       switch (field->cpp_type()) {
         case FieldDescriptor::CPPTYPE_STRING: {
-          const bool option = field->name() == "mount_options";
-          const bool permissions = field->name() == "permissions";
-          const std::string text = option ? "nodev" : permissions ? "m" : "/changed";
-          const bool relative = field->name() == "log_path";
+          const std::string text = AnotherText(field->name());
           if (repeated) {
             r->AddString(parent, field, text);
           } else {
-            r->SetString(parent, field, relative ? "changed" : text);
+            r->SetString(parent, field, text);
           }
           break;
         }
-        case FieldDescriptor::CPPTYPE_INT64:
-          repeated ? r->AddInt64(parent, field, 77) : r->SetInt64(parent, field, 77);
+        case FieldDescriptor::CPPTYPE_INT64: {
+          const int64_t value = field->name() == "oom_score_adj" ? 77 : 77000;
+          repeated ? r->AddInt64(parent, field, value) : r->SetInt64(parent, field, value);
           break;
+        }
         case FieldDescriptor::CPPTYPE_INT32:
           r->SetInt32(parent, field, 77);
           break;
@@ -158,6 +173,8 @@ TEST(CompletenessTest, EveryLeafOfAPodConfigArrives) {
       v1::PodSandboxConfig::descriptor(), "", [](pb::Message* root) { return root; },
       [&](const std::string& name, const Setter& set) {
         if (name.starts_with("windows.")) return;
+        // Only containers may have one.
+        if (name == "linux.security_context.namespace_options.target_id") return;
         ++leaves;
         v1::PodSandboxConfig changed = BasePod();
         set(&changed);
@@ -173,6 +190,13 @@ TEST(CompletenessTest, EveryLeafOfAContainerConfigArrives) {
                        FromContainerConfig(BaseContainer(), "config"));
   // Leaves that are legal only together with others.
   const std::map<std::string, std::function<void(v1::ContainerConfig*)>> company = {
+      {"linux.security_context.namespace_options.target_id",
+       [](v1::ContainerConfig* c) {
+         v1::NamespaceOption* options =
+             c->mutable_linux()->mutable_security_context()->mutable_namespace_options();
+         options->set_pid(v1::TARGET);
+         options->set_target_id("id");
+       }},
       {"mounts.recursive_read_only",
        [](v1::ContainerConfig* c) { c->mutable_mounts(0)->set_readonly(true); }},
       {"linux.security_context.run_as_group.value",

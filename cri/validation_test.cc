@@ -12,6 +12,8 @@
 #include "cri/translate_pod.h"
 #include "test/support/status_matchers.h"
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"  // old clients send these
+
 namespace berth::cri {
 namespace {
 
@@ -69,6 +71,18 @@ TEST(ValidationTest, ContainerConfig) {
        [](auto* c) { c->mutable_devices(0)->set_permissions("rx"); }},
       {"config.CDI_devices[0].name: must not be empty",
        [](auto* c) { c->mutable_cdi_devices(0)->clear_name(); }},
+      {"config.envs[0].value: with its key 131072 bytes",
+       [](auto* c) { c->mutable_envs(0)->set_value(std::string(131072 - 4, 'x')); }},
+      {"config.working_dir: longer than 4095 bytes",
+       [](auto* c) { c->set_working_dir(std::string(4096, '/')); }},
+      {"config.mounts[0].container_path: \"/a/../b\" contains ..",
+       [](auto* c) { c->mutable_mounts(0)->set_container_path("/a/../b"); }},
+      {"config.mounts[0].container_path: longer than 4095 bytes",
+       [](auto* c) { c->mutable_mounts(0)->set_container_path(std::string(4095, 'x')); }},
+      {"config.devices[0].container_path: \"dev/x\" is not an absolute path",
+       [](auto* c) { c->mutable_devices(0)->set_container_path("dev/x"); }},
+      {"config.devices[0].container_path: \"/dev/../etc\" contains ..",
+       [](auto* c) { c->mutable_devices(0)->set_container_path("/dev/../etc"); }},
       {"config.log_path: \"/x\" is not a relative path", [](auto* c) { c->set_log_path("/x"); }},
       {"config.log_path: \"a/../../x\" contains ..", [](auto* c) { c->set_log_path("a/../../x"); }},
       {"config.stop_signal: unknown signal 66",
@@ -77,6 +91,74 @@ TEST(ValidationTest, ContainerConfig) {
        [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpu_period(-1); }},
       {"config.linux.resources.cpu_quota: -2 is below -1",
        [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpu_quota(-2); }},
+      {"config.linux.resources.cpu_period: 999 is not between 1000 and 1000000",
+       [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpu_period(999); }},
+      {"config.linux.resources.cpu_period: 1000001 is not between",
+       [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpu_period(1000001); }},
+      {"config.linux.resources.cpu_quota: 1 is below 1000",
+       [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpu_quota(1); }},
+      {"config.linux.resources.cpu_shares: -1 is below 0",
+       [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpu_shares(-1); }},
+      {"config.linux.resources.memory_limit_in_bytes: -2 is below -1",
+       [](auto* c) { c->mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(-2); }},
+      {"config.linux.resources.memory_swap_limit_in_bytes: 9 is below memory_limit_in_bytes",
+       [](auto* c) {
+         c->mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(10);
+         c->mutable_linux()->mutable_resources()->set_memory_swap_limit_in_bytes(9);
+       }},
+      {"config.linux.resources.memory_swap_limit_in_bytes: limited while memory is not",
+       [](auto* c) {
+         c->mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(-1);
+         c->mutable_linux()->mutable_resources()->set_memory_swap_limit_in_bytes(9);
+       }},
+      {"config.linux.resources.cpuset_cpus: \"0-\" is not a list like 0-3,7",
+       [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpuset_cpus("0-"); }},
+      {"config.linux.resources.cpuset_cpus: \"3-1\" is not",
+       [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpuset_cpus("3-1"); }},
+      {"config.linux.resources.cpuset_cpus: \"65536\" is not",
+       [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpuset_cpus("65536"); }},
+      {"config.linux.resources.cpuset_mems: \"0\\n1\" is not",
+       [](auto* c) { c->mutable_linux()->mutable_resources()->set_cpuset_mems("0\n1"); }},
+      {"config.linux.resources.hugepage_limits[0].page_size: \"../2MB\" is not a size like 2MB",
+       [](auto* c) {
+         c->mutable_linux()->mutable_resources()->mutable_hugepage_limits(0)->set_page_size(
+             "../2MB");
+       }},
+      {"config.linux.resources.hugepage_limits[1].page_size: 2MB has a limit already",
+       [](auto* c) {
+         c->mutable_linux()->mutable_resources()->add_hugepage_limits()->set_page_size("2MB");
+       }},
+      {"config.linux.resources.unified[memory.high]: contains a control character",
+       [](auto* c) {
+         (*c->mutable_linux()->mutable_resources()->mutable_unified())["memory.high"] = "1\r";
+       }},
+      {"config.linux.resources.unified: \"a\\nb\" is not the name of a cgroup file",
+       [](auto* c) {
+         (*c->mutable_linux()->mutable_resources()->mutable_unified())["a\nb"] = "1";
+       }},
+      {"config.linux.security_context.masked_paths[0]: \"proc/kcore\" is not an absolute path",
+       [](auto* c) {
+         c->mutable_linux()->mutable_security_context()->add_masked_paths("proc/kcore");
+       }},
+      {"config.linux.security_context.readonly_paths[1]: \"/proc/../etc\" contains ..",
+       [](auto* c) {
+         c->mutable_linux()->mutable_security_context()->add_readonly_paths("/proc/sys");
+         c->mutable_linux()->mutable_security_context()->add_readonly_paths("/proc/../etc");
+       }},
+      {"config.linux.security_context.run_as_user: 2147483648 is not between 0 and 2147483647",
+       [](auto* c) {
+         c->mutable_linux()->mutable_security_context()->mutable_run_as_user()->set_value(1ll
+                                                                                          << 31);
+       }},
+      {"config.linux.security_context.seccomp_profile_path: \"localhost/x.json\" is none of",
+       [](auto* c) {
+         c->mutable_linux()->mutable_security_context()->set_seccomp_profile_path(
+             "localhost/x.json");
+       }},
+      {"config.linux.security_context.apparmor_profile: \"localhost/\" is none of",
+       [](auto* c) {
+         c->mutable_linux()->mutable_security_context()->set_apparmor_profile("localhost/");
+       }},
       {"config.linux.resources.oom_score_adj: 1001 is not between -1000 and 1000",
        [](auto* c) { c->mutable_linux()->mutable_resources()->set_oom_score_adj(1001); }},
       {"config.linux.resources.hugepage_limits[0].page_size: must not be empty",
@@ -123,6 +205,11 @@ TEST(ValidationTest, ContainerConfig) {
          c->mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
              v1::TARGET);
        }},
+      {"config.linux.security_context.namespace_options.target_id: needs pid to be TARGET",
+       [](auto* c) {
+         c->mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_target_id(
+             "id");
+       }},
       {"config.linux.security_context.seccomp.localhost_ref: \"x.json\" is not an absolute path",
        [](auto* c) {
          auto* profile = c->mutable_linux()->mutable_security_context()->mutable_seccomp();
@@ -145,7 +232,8 @@ TEST(ValidationTest, ContainerConfig) {
     v1::ContainerConfig config = BaseContainer();
     bad.spoil(&config);
     EXPECT_THAT(FromContainerConfig(config, "config"),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(bad.message)));
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(bad.message)))
+        << bad.message;
   }
 }
 
@@ -167,6 +255,10 @@ TEST(ValidationTest, PodConfig) {
        [](auto* c) { c->set_hostname(std::string(65, 'h')); }},
       {"config.log_directory: \"logs\" is not an absolute path",
        [](auto* c) { c->set_log_directory("logs"); }},
+      {"config.hostname: \"a\\nb\" holds what no host name does",
+       [](auto* c) { c->set_hostname("a\nb"); }},
+      {"config.log_directory: \"/a/../b\" contains ..",
+       [](auto* c) { c->set_log_directory("/a/../b"); }},
       {"config.port_mappings[0].protocol: unknown protocol 3",
        [](auto* c) { c->mutable_port_mappings(0)->set_protocol(static_cast<v1::Protocol>(3)); }},
       {"config.port_mappings[0].host_port: 70000 is not a port",
@@ -178,6 +270,21 @@ TEST(ValidationTest, PodConfig) {
        }},
       {"config.linux.cgroup_parent: \"/a/../../b\" contains ..",
        [](auto* c) { c->mutable_linux()->set_cgroup_parent("/a/../../b"); }},
+      {"config.linux.cgroup_parent: \"/a\\nb\" contains a control character",
+       [](auto* c) { c->mutable_linux()->set_cgroup_parent("/a\nb"); }},
+      {"config.linux.sysctls: \"net.a\\x00\" contains a control character",
+       [](auto* c) { (*c->mutable_linux()->mutable_sysctls())[std::string("net.a\0", 6)] = "1"; }},
+      {"config.linux.sysctls[net.a]: contains a control character",
+       [](auto* c) { (*c->mutable_linux()->mutable_sysctls())["net.a"] = "1\n2"; }},
+      {"config.linux.security_context.namespace_options.pid: TARGET is for containers",
+       [](auto* c) {
+         c->mutable_linux()->mutable_security_context()->mutable_namespace_options()->set_pid(
+             v1::TARGET);
+       }},
+      {"config.linux.security_context.seccomp_profile_path: \"x\" is none of",
+       [](auto* c) {
+         c->mutable_linux()->mutable_security_context()->set_seccomp_profile_path("x");
+       }},
       {"config.linux.sysctls: a key is empty",
        [](auto* c) { (*c->mutable_linux()->mutable_sysctls())[""] = "1"; }},
       {"config.linux.security_context.run_as_group: needs run_as_user",
@@ -198,7 +305,8 @@ TEST(ValidationTest, PodConfig) {
     v1::PodSandboxConfig config = BasePod();
     bad.spoil(&config);
     EXPECT_THAT(FromPodConfig(config, "config"),
-                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(bad.message)));
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(bad.message)))
+        << bad.message;
   }
 }
 
