@@ -6,6 +6,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "sandbox/user_namespace.h"
+#include "sandbox/apparmor.h"
 
 namespace berth::sandbox {
 

@@ -63,9 +63,6 @@ std::vector<std::string> BuildEnv(const SpecInput& input);
 StatusOr<std::vector<runtime::spec::Mount>> BuildMounts(const SpecInput& input);
 StatusOr<runtime::spec::Capabilities> BuildCapabilities(const ContainerSecurity& security,
                                                         const Handler& handler);
-// The name of a loaded profile, or empty. InvalidArgument if one is asked for and there is no
-// AppArmor. RuntimeDefault is not confined by a profile of our own yet.
-StatusOr<std::string> BuildApparmorProfile(const ContainerSecurity& security);
 // The least memory that a container may be limited to. A start was measured to need less than
 // 128 KiB; the rest is for longer lists of mounts, larger filters and other kernels. (An external
 // runtime may need more: runc takes several MiB.)

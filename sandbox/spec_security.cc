@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include "runtime/security/capabilities.h"
 #include "runtime/security/seccomp_profile.h"
 #include "sandbox/spec_builder.h"
@@ -45,29 +43,6 @@ StatusOr<runtime::spec::Capabilities> BuildCapabilities(const ContainerSecurity&
       runtime::ResolveCapabilities(request, runtime::AvailableCapabilities());
   if (!sets.ok()) return Annotate(sets.status(), "linux.security_context.capabilities");
   return runtime::CapabilitiesToSpec(*sets);
-}
-
-StatusOr<std::string> BuildApparmorProfile(const ContainerSecurity& security) {
-  if (security.privileged) return std::string();
-  std::string name;
-  if (security.apparmor.has_value()) {
-    if (security.apparmor->type != ProfileType::kLocalhost) return std::string();
-    name = security.apparmor->localhost_ref;
-  } else if (security.apparmor_profile.starts_with("localhost/")) {
-    name = security.apparmor_profile.substr(sizeof "localhost/" - 1);
-  } else {
-    return std::string();
-  }
-  if (name.empty()) {
-    return absl::InvalidArgumentError("linux.security_context.apparmor.localhost_ref: empty");
-  }
-  if (access("/sys/module/apparmor/parameters/enabled", F_OK) != 0) {
-    return absl::InvalidArgumentError(absl::StrCat("linux.security_context.apparmor: profile \"",
-                                                   name,
-                                                   "\" asked for, but this kernel has no "
-                                                   "AppArmor"));
-  }
-  return name;
 }
 
 // RuntimeDefault, as the handler has it.
