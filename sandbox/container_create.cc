@@ -14,6 +14,7 @@
 #include "sandbox/signals.h"
 #include "sandbox/spec_builder.h"
 
+#include "sandbox/user_namespace.h"
 namespace berth::sandbox {
 namespace {
 
@@ -59,6 +60,29 @@ Status ValidateContainer(const ContainerConfig& config) {
 }
 
 bool IsImageId(const std::string& reference) {
+// What the container asks for, and all of the host's where it is privileged.
+StatusOr<std::vector<std::pair<HostDevice, std::string>>> DevicesOf(const ContainerConfig& config,
+                                                                    const Handler& handler,
+                                                                    const PodConfig& pod) {
+  const ContainerSecurity& security = config.security;
+  ASSIGN_OR_RETURN(auto devices, FindDevices(config.devices));
+  if (handler.device_ownership_from_security_context) {
+    const auto [uid, gid] = HostRoot(pod);
+    for (auto& [device, permissions] : devices) {
+      if (security.run_as_user) device.uid = uid + static_cast<uint32_t>(*security.run_as_user);
+      if (security.run_as_group) device.gid = gid + static_cast<uint32_t>(*security.run_as_group);
+    }
+  }
+  if (!security.privileged || handler.privileged_without_host_devices) return devices;
+  ASSIGN_OR_RETURN(auto all, AllHostDevices());
+  std::set<std::string> taken;
+  for (const auto& [device, permissions] : devices) taken.insert(device.path);
+  for (auto& found : all) {
+    if (!taken.contains(found.first.path)) devices.push_back(std::move(found));
+  }
+  return devices;
+}
+
   std::string_view text = reference;
   if (text.starts_with("sha256:")) text.remove_prefix(7);
   return text.size() >= 3 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -184,11 +208,7 @@ Status ManagerImpl::BuildRecordSpec(const PodRecord& pod, const images::Image& i
     absl::MutexLock lock(&live->state);
     input.netns_path = live->netns_path;
   }
-  if (security.privileged && !input.handler->privileged_without_host_devices) {
-    ASSIGN_OR_RETURN(input.devices, AllHostDevices());
-  } else {
-    ASSIGN_OR_RETURN(input.devices, FindDevices(record->config.devices));
-  }
+  ASSIGN_OR_RETURN(input.devices, DevicesOf(record->config, *input.handler, pod.config));
   ASSIGN_OR_RETURN(input.volume_images, HoldVolumeImages(record));
   ASSIGN_OR_RETURN(runtime::spec::Spec spec, BuildSpec(input));
   record->spec_json = runtime::spec::ToJson(spec);

@@ -31,6 +31,8 @@ struct Handler {
   std::vector<std::string> container_annotations = {};
   // A privileged container sees only the devices that it asks for.
   bool privileged_without_host_devices = false;
+  // Devices that a container asks for belong to the user and group that it is to run as.
+  bool device_ownership_from_security_context = false;
   // /sys/fs/cgroup can be written in containers that are not privileged too.
   bool cgroup_writable = false;
 };

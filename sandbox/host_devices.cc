@@ -7,7 +7,9 @@
 #include <sys/sysmacros.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -27,14 +29,15 @@ struct DirCloser {
 
 bool IsDevice(const struct stat& info) { return S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode); }
 
-HostDevice Describe(const std::string& path, const struct stat& info) {
-  return {path,
+HostDevice Describe(const std::string& host, const std::string& shown, const struct stat& info) {
+  return {shown,
           S_ISBLK(info.st_mode) ? 'b' : 'c',
           static_cast<int64_t>(major(info.st_rdev)),
           static_cast<int64_t>(minor(info.st_rdev)),
           info.st_mode & 0777u,
           info.st_uid,
-          info.st_gid};
+          info.st_gid,
+          host};
 }
 
 // Adds the nodes below `host`, shown below `shown`. Symbolic links are not followed.
@@ -59,10 +62,35 @@ Status Walk(const std::string& host, const std::string& shown, const std::set<st
         return absl::ResourceExhaustedError(
             absl::StrCat(host, ": more than ", kMaxDevices, " devices"));
       }
-      out->emplace_back(Describe(shown + "/" + name, info), permissions);
+      out->emplace_back(Describe(host + "/" + name, shown + "/" + name, info), permissions);
     }
   }
   return absl::OkStatus();
+}
+
+// Below /dev each container has some things of its own, which no device of the host replaces. The
+// same node as the host's is no replacement.
+Status CheckPlace(const HostDevice& device, const std::string& field) {
+  static const auto* const kNodes = new std::map<std::string, std::pair<int64_t, int64_t>>{
+      {"null", {1, 3}},   {"zero", {1, 5}},    {"full", {1, 7}},
+      {"random", {1, 8}}, {"urandom", {1, 9}}, {"tty", {5, 0}}};
+  static const auto* const kOthers = new std::set<std::string>{
+      "ptmx", "fd", "stdin", "stdout", "stderr", "core", "pts", "shm", "mqueue", "console"};
+  auto wrong = [&] {
+    return absl::InvalidArgumentError(absl::StrCat(field, ".container_path: ", device.path,
+                                                   " is what every container has of its own"));
+  };
+  if (device.path == "/dev" || device.path == "/") return wrong();
+  constexpr std::string_view kDev = "/dev/";
+  if (!device.path.starts_with(kDev)) return absl::OkStatus();
+  std::string name = device.path.substr(kDev.size());
+  name = name.substr(0, name.find('/'));
+  if (kOthers->contains(name)) return wrong();
+  const auto node = kNodes->find(name);
+  if (node == kNodes->end()) return absl::OkStatus();
+  const bool same = device.path == absl::StrCat("/dev/", name) && device.type == 'c' &&
+                    node->second == std::pair(device.major, device.minor);
+  return same ? absl::OkStatus() : wrong();
 }
 
 Status CheckPermissions(const std::string& permissions, const std::string& field) {
@@ -80,22 +108,36 @@ StatusOr<Found> FindDevices(const std::vector<Device>& devices) {
   Found out;
   for (size_t i = 0; i < devices.size(); ++i) {
     const Device& device = devices[i];
-    std::string field = absl::StrCat("devices[", i, "]");
+    std::string field = absl::StrCat("config.devices[", i, "]");
     std::string permissions = device.permissions.empty() ? "rwm" : device.permissions;
     RETURN_IF_ERROR(CheckPermissions(permissions, field));
     if (!device.host_path.starts_with("/")) {
       return absl::InvalidArgumentError(
           absl::StrCat(field, ".host_path: \"", device.host_path, "\" is not absolute"));
     }
-    std::string shown = device.container_path.empty() ? device.host_path : device.container_path;
+    ASSIGN_OR_RETURN(
+        std::string shown,
+        CleanPath(device.container_path.empty() ? device.host_path : device.container_path,
+                  field + (device.container_path.empty() ? ".host_path" : ".container_path")));
     struct stat info;
     if (stat(device.host_path.c_str(), &info) != 0) {
-      return ErrnoError(errno, absl::StrCat(field, ".host_path: ", device.host_path));
+      const int error = errno;
+      return ErrnoError(error, absl::StrCat(field, ".host_path: ", device.host_path));
     }
     if (S_ISDIR(info.st_mode)) {
-      RETURN_IF_ERROR(Annotate(Walk(device.host_path, shown, {}, permissions, 0, &out), field));
+      if (shown == "/") shown.clear();
+      // A link to a directory is followed, links in it are not.
+      std::unique_ptr<char, decltype(&free)> real(realpath(device.host_path.c_str(), nullptr),
+                                                  &free);
+      if (real == nullptr) {
+        const int error = errno;
+        return ErrnoError(error, absl::StrCat(field, ".host_path: ", device.host_path));
+      }
+      RETURN_IF_ERROR(Annotate(Walk(real.get(), shown, {}, permissions, 0, &out), field));
     } else if (IsDevice(info)) {
-      out.emplace_back(Describe(shown, info), permissions);
+      HostDevice found = Describe(device.host_path, shown, info);
+      RETURN_IF_ERROR(CheckPlace(found, field));
+      out.emplace_back(std::move(found), permissions);
     } else {
       return absl::InvalidArgumentError(
           absl::StrCat(field, ".host_path: ", device.host_path, " is not a device"));

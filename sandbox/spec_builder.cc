@@ -123,8 +123,10 @@ StatusOr<std::vector<std::string>> BuildArgs(const ContainerConfig& config,
   entrypoint.insert(entrypoint.end(), args.begin(), args.end());
   if (entrypoint.empty()) {
     return absl::InvalidArgumentError(
+// Those elsewhere are bound: see BuildMounts.
         "command: empty, and the image has neither entrypoint nor cmd");
   }
+    if (!device.path.starts_with("/dev/")) continue;
   return entrypoint;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -15,13 +16,14 @@
 namespace berth::sandbox {
 
 struct HostDevice {
-  std::string path;
+  std::string path;  // in the container
   char type = 'c';
   int64_t major = 0;
   int64_t minor = 0;
   uint32_t mode = 0600;
   uint32_t uid = 0;
   uint32_t gid = 0;
+  std::string host_path = {};
 };
 
 // All that the specification depends on beside the container's own configuration.
@@ -59,6 +61,8 @@ Status AttachSeccomp(const ContainerConfig& config, const Handler& handler,
 StatusOr<std::vector<std::string>> BuildArgs(const ContainerConfig& config,
                                              const images::ImageConfig& image);
 std::vector<std::string> BuildEnv(const SpecInput& input);
+// "/a//b/./c/" -> "/a/b/c". InvalidArgument for a ".." component: nobody means it.
+StatusOr<std::string> CleanPath(const std::string& path, std::string_view field);
 // NotFound for a mount of an image that volume_images lacks.
 StatusOr<std::vector<runtime::spec::Mount>> BuildMounts(const SpecInput& input);
 StatusOr<runtime::spec::Capabilities> BuildCapabilities(const ContainerSecurity& security,

@@ -10,24 +10,6 @@ namespace spec = runtime::spec;
 
 namespace {
 
-// "/a//b/./c/" -> "/a/b/c". InvalidArgument for a ".." component: nobody means it.
-StatusOr<std::string> CleanPath(const std::string& path, std::string_view field) {
-  std::string out;
-  size_t at = 0;
-  while (at < path.size()) {
-    size_t end = std::min(path.find('/', at), path.size());
-    std::string part = path.substr(at, end - at);
-    at = end + 1;
-    if (part.empty() || part == ".") continue;
-    if (part == "..") {
-      return absl::InvalidArgumentError(
-          absl::StrCat(std::string(field), ": \"", path, "\" holds \"..\""));
-    }
-    out += "/" + part;
-  }
-  return out.empty() ? std::string("/") : out;
-}
-
 Status AddMountOptions(const Mount& in, const std::string& field, spec::Mount* out) {
   for (const std::string& option : in.mount_options) {
     if (option != "noexec" && option != "nodev" && option != "nosuid") {
@@ -188,6 +170,19 @@ std::vector<spec::Mount> DefaultMounts(const SpecInput& input) {
   return mounts;
 }
 
+// Device nodes that are not wanted below /dev, where each container has nodes of its own.
+void AddDeviceMounts(const SpecInput& input, std::vector<spec::Mount>* mounts) {
+  for (const auto& [device, permissions] : input.devices) {
+    if (device.path.starts_with("/dev/")) continue;
+    mounts->push_back({device.path,
+                       "bind",
+                       device.host_path,
+                       {"bind", "rprivate", "rw", "nosuid", "noexec"},
+                       {},
+                       {}});
+  }
+}
+
 // What the image declares as volumes, unless something is mounted there anyway.
 Status AddImageVolumes(const images::ImageConfig& image, std::vector<spec::Mount>* mounts) {
   std::vector<spec::Mount> volumes;
@@ -204,6 +199,23 @@ Status AddImageVolumes(const images::ImageConfig& image, std::vector<spec::Mount
 }
 
 }  // namespace
+
+StatusOr<std::string> CleanPath(const std::string& path, std::string_view field) {
+  std::string out;
+  size_t at = 0;
+  while (at < path.size()) {
+    size_t end = std::min(path.find('/', at), path.size());
+    std::string part = path.substr(at, end - at);
+    at = end + 1;
+    if (part.empty() || part == ".") continue;
+    if (part == "..") {
+      return absl::InvalidArgumentError(
+          absl::StrCat(std::string(field), ": \"", path, "\" holds \"..\""));
+    }
+    out += "/" + part;
+  }
+  return out.empty() ? std::string("/") : out;
+}
 
 StatusOr<std::vector<spec::Mount>> BuildMounts(const SpecInput& input) {
   std::vector<spec::Mount> mounts = DefaultMounts(input);
@@ -223,6 +235,7 @@ StatusOr<std::vector<spec::Mount>> BuildMounts(const SpecInput& input) {
     requested.push_back(std::move(mount));
   }
   mounts.insert(mounts.end(), requested.begin(), requested.end());
+  AddDeviceMounts(input, &mounts);
   RETURN_IF_ERROR(AddImageVolumes(*input.image, &mounts));
   // Parents before children, so that what lies inside another mount is seen.
   std::stable_sort(mounts.begin(), mounts.end(), [](const auto& a, const auto& b) {

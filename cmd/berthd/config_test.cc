@@ -65,7 +65,8 @@ TEST_F(ConfigTest, HandlersAreReadMergedAndWrittenBack) {
   Write(
       "default_handler = 'hardened'\n"
       "[handlers.hardened]\ncapabilities = []\nsysctls = { 'net.core.somaxconn' = '9' }\n"
-      "pod_annotations = ['a.*']\nprivileged_without_host_devices = true\n");
+      "pod_annotations = ['a.*']\nprivileged_without_host_devices = true\n"
+      "device_ownership_from_security_context = true\n");
   WriteDropIn("1.toml", "[handlers.hardened]\ncgroup_writable = true\n[handlers.plain]\n");
   ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(path_, true));
   ASSERT_EQ(config.handlers.size(), 2u);
@@ -75,6 +76,7 @@ TEST_F(ConfigTest, HandlersAreReadMergedAndWrittenBack) {
   EXPECT_EQ(hardened.sysctls.at("net.core.somaxconn"), "9");
   EXPECT_THAT(hardened.pod_annotations, ElementsAre("a.*"));
   EXPECT_TRUE(hardened.privileged_without_host_devices && hardened.cgroup_writable);
+  EXPECT_TRUE(hardened.device_ownership_from_security_context);
   ASSERT_OK_AND_ASSIGN(const sandbox::Handlers handlers, HandlersOf(config));
   EXPECT_EQ(handlers.standard().name, "hardened");
   EXPECT_THAT(handlers.OtherNames(), ElementsAre("berth", "plain", "runc", "crun"));

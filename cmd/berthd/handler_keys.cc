@@ -41,6 +41,8 @@ constexpr HandlerKey kKeys[] = {
      "[\"io.example.*\"]"},
     {"privileged_without_host_devices", &Handler::privileged_without_host_devices,
      "A privileged container sees only the devices that it asks for.", "true"},
+    {"device_ownership_from_security_context", &Handler::device_ownership_from_security_context,
+     "Devices that a container asks for belong to its run_as_user and run_as_group.", "true"},
     {"cgroup_writable", &Handler::cgroup_writable,
      "/sys/fs/cgroup can be written in any container.", "true"},
 };
