@@ -11,10 +11,11 @@
 #include "runtime/security/user.h"
 #include "sandbox/host_devices.h"
 #include "sandbox/manager_impl.h"
+#include "sandbox/pod_files.h"
 #include "sandbox/signals.h"
 #include "sandbox/spec_builder.h"
-
 #include "sandbox/user_namespace.h"
+
 namespace berth::sandbox {
 namespace {
 
@@ -29,12 +30,12 @@ Status ValidateContainer(const ContainerConfig& config) {
   const ContainerSecurity& security = config.security;
   if (security.run_as_user.has_value() && !security.run_as_username.empty()) {
     return absl::InvalidArgumentError(
-        "linux.security_context: run_as_user and run_as_username exclude each other");
+        "config.linux.security_context: run_as_user and run_as_username exclude each other");
   }
   if (security.run_as_group.has_value() && !security.run_as_user.has_value() &&
       security.run_as_username.empty()) {
     return absl::InvalidArgumentError(
-        "linux.security_context.run_as_group: given without run_as_user or run_as_username");
+        "config.linux.security_context.run_as_group: given without run_as_user or run_as_username");
   }
   RETURN_IF_ERROR(CheckMemoryLimit(config.resources, "config.linux.resources"));
   if (!config.cdi_devices.empty()) {
@@ -59,7 +60,6 @@ Status ValidateContainer(const ContainerConfig& config) {
   return absl::OkStatus();
 }
 
-bool IsImageId(const std::string& reference) {
 // What the container asks for, and all of the host's where it is privileged.
 StatusOr<std::vector<std::pair<HostDevice, std::string>>> DevicesOf(const ContainerConfig& config,
                                                                     const Handler& handler,
@@ -83,6 +83,7 @@ StatusOr<std::vector<std::pair<HostDevice, std::string>>> DevicesOf(const Contai
   return devices;
 }
 
+bool IsImageId(const std::string& reference) {
   std::string_view text = reference;
   if (text.starts_with("sha256:")) text.remove_prefix(7);
   return text.size() >= 3 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
@@ -186,7 +187,13 @@ Status ManagerImpl::BuildRecordSpec(const PodRecord& pod, const images::Image& i
   request.run_as_group = security.run_as_group;
   request.supplemental_groups = security.supplemental_groups;
   request.strict_groups = security.groups_policy == GroupsPolicy::kStrict;
-  ASSIGN_OR_RETURN(runtime::ResolvedUser user, runtime::ResolveUser(root.get(), request));
+  const bool asked = security.run_as_user.has_value() || !security.run_as_username.empty();
+  StatusOr<runtime::ResolvedUser> resolved = runtime::ResolveUser(root.get(), request);
+  if (!resolved.ok()) {
+    return Annotate(resolved.status(),
+                    asked ? "config.linux.security_context" : "user of the image");
+  }
+  const runtime::ResolvedUser& user = *resolved;
   record->user.uid = user.uid;
   record->user.gid = user.gid;
   record->user.supplemental_groups.assign(user.additional_gids.begin(), user.additional_gids.end());
@@ -197,7 +204,7 @@ Status ManagerImpl::BuildRecordSpec(const PodRecord& pod, const images::Image& i
   input.container = &record->config;
   input.image = &image.config;
   ASSIGN_OR_RETURN(input.handler, HandlerOf(pod));
-  input.hostname = pod.config.hostname.empty() ? pod.id.substr(0, 12) : pod.config.hostname;
+  input.hostname = HostnameOf(pod.id, pod.config);
   input.user = record->user;
   input.home = user.home;
   input.pod_dir = PodDir(pod.id);
@@ -266,7 +273,7 @@ StatusOr<runtime::ContainerSetup> ManagerImpl::SetupOf(const ContainerRecord& re
   }
   setup.log_path = record.log_path;
   setup.open_stdin = record.config.stdin_open;
-  setup.host_ipc = options.ipc == NamespaceMode::kNode;
+  setup.host_ipc = pod != nullptr && pod->config.security.namespaces.ipc == NamespaceMode::kNode;
   return setup;
 }
 
@@ -292,9 +299,9 @@ StatusOr<std::string> ManagerImpl::MakeContainer(const PodRecord& pod,
   if (options.pid == NamespaceMode::kTarget) {
     ASSIGN_OR_RETURN(Store::Container target, store_->FindContainer(options.target_id));
     if (target->pod_id != pod.id || target->state != ContainerState::kRunning) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("linux.security_context.namespace_options.target_id: container ", target->id,
-                       target->pod_id != pod.id ? " is in another pod" : " is not running"));
+      return absl::FailedPreconditionError(absl::StrCat(
+          "config.linux.security_context.namespace_options.target_id: container ", target->id,
+          target->pod_id != pod.id ? " is in another pod" : " is not running"));
     }
     options.target_id = target->id;
   }

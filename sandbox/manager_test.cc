@@ -227,8 +227,13 @@ TEST_F(ManagerTest, BadRequestsNameTheField) {
   refused([](PodConfig& c) { c.log_directory = "relative"; }, "log_directory");
   refused([](PodConfig& c) { c.security.run_as_group = 5; }, "run_as_group");
   refused([](PodConfig& c) { c.security.namespaces.network = NamespaceMode::kTarget; }, "network");
-  refused([](PodConfig& c) { c.security.namespaces.pid = NamespaceMode::kTarget; }, "options.pid");
-  refused([](PodConfig& c) { c.dns = DnsConfig{{"x\ny"}, {}, {}}; }, "dns_config.servers");
+  refused([](PodConfig& c) { c.security.namespaces.pid = NamespaceMode::kTarget; },
+          "namespace_options.pid: TARGET");
+  refused(
+      [](PodConfig& c) {
+        c.dns = DnsConfig{{"192.0.2.1", "x\ny"}, {}, {}};
+      },
+      "config.dns_config.servers[1]");
   refused(
       [](PodConfig& c) {
         c.port_mappings = {{PortProtocol::kTcp, 80, 70000, ""}};
@@ -250,7 +255,7 @@ TEST_F(ManagerTest, BadRequestsNameTheField) {
                     "not a local image");
   refused_container([](ContainerConfig& c) { c.log_path = "../../etc/passwd"; }, "log_path");
   refused_container([](ContainerConfig& c) { c.security.run_as_username = "nobody-here"; },
-                    "nobody-here");
+                    "config.linux.security_context: user \"nobody-here\"");
   refused_container([](ContainerConfig& c) { c.security.run_as_group = 1; }, "run_as_group");
   refused_container([](ContainerConfig& c) { c.security.privileged = true; }, "privileged");
   refused_container([](ContainerConfig& c) { c.security.capabilities.add = {"FLY"}; }, "FLY");

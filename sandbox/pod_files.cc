@@ -2,6 +2,7 @@
 #include "sandbox/pod_files.h"
 
 #include <fcntl.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,17 +18,14 @@ namespace {
 // resolv.conf and hosts of a host are a few lines; more is a mistake.
 constexpr size_t kMaxHostFile = 1 << 20;
 
-Status CheckWords(const std::vector<std::string>& words, std::string_view field, bool blanks) {
-  for (const std::string& word : words) {
-    if (word.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat(std::string(field), ": empty entry"));
-    }
-    for (unsigned char c : word) {
-      if (c < 0x20 || c == 0x7f || (c == ' ' && !blanks)) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(std::string(field),
-                         ": entry holds a blank or control character, which would forge "
-                         "another line"));
+Status CheckWords(const std::vector<std::string>& words, std::string_view field) {
+  for (size_t i = 0; i < words.size(); ++i) {
+    const std::string at = absl::StrCat(std::string(field), "[", i, "]");
+    if (words[i].empty()) return absl::InvalidArgumentError(absl::StrCat(at, ": empty"));
+    for (unsigned char c : words[i]) {
+      if (c <= 0x20 || c == 0x7f) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            at, ": holds a blank or control character, which would forge another line"));
       }
     }
   }
@@ -62,10 +60,18 @@ Status GiveFiles(int dir, const std::vector<const char*>& names, const PodConfig
 
 }  // namespace
 
+std::string HostnameOf(const std::string& pod_id, const PodConfig& config) {
+  if (config.security.namespaces.network == NamespaceMode::kNode) {
+    utsname names;
+    return uname(&names) == 0 ? names.nodename : "localhost";
+  }
+  return config.hostname.empty() ? pod_id.substr(0, 12) : config.hostname;
+}
+
 Status ValidateDns(const DnsConfig& dns) {
-  RETURN_IF_ERROR(CheckWords(dns.servers, "dns_config.servers", /*blanks=*/false));
-  RETURN_IF_ERROR(CheckWords(dns.searches, "dns_config.searches", /*blanks=*/false));
-  return CheckWords(dns.options, "dns_config.options", /*blanks=*/false);
+  RETURN_IF_ERROR(CheckWords(dns.servers, "config.dns_config.servers"));
+  RETURN_IF_ERROR(CheckWords(dns.searches, "config.dns_config.searches"));
+  return CheckWords(dns.options, "config.dns_config.options");
 }
 
 std::string RenderResolvConf(const DnsConfig& dns) {

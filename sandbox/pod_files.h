@@ -10,6 +10,10 @@
 
 namespace berth::sandbox {
 
+// What the pod's processes see as the name of their host: the node's with the host's network, else
+// the pod's own, which is made of its ID if the configuration gives none.
+std::string HostnameOf(const std::string& pod_id, const PodConfig& config);
+
 // InvalidArgument if a value holds a control character or a blank: it would become another line or
 // field of the file.
 Status ValidateDns(const DnsConfig& dns);

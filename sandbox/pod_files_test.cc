@@ -2,6 +2,7 @@
 #include "sandbox/pod_files.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "test/support/status_matchers.h"
@@ -17,12 +18,23 @@ TEST(PodFiles, RendersResolvConf) {
   EXPECT_EQ(RenderResolvConf({}), "");
 }
 
+TEST(PodFiles, TheHostNameIsThePodsUnlessItUsesTheNodesNetwork) {
+  PodConfig config;
+  EXPECT_EQ(HostnameOf("0123456789abcdef", config), "0123456789ab");
+  config.hostname = "web-0";
+  EXPECT_EQ(HostnameOf("0123456789abcdef", config), "web-0");
+  config.security.namespaces.network = NamespaceMode::kNode;
+  char name[256] = "";
+  ASSERT_EQ(gethostname(name, sizeof name), 0);
+  EXPECT_EQ(HostnameOf("0123456789abcdef", config), name);
+}
+
 TEST(PodFiles, RefusesForgedLines) {
   for (DnsConfig dns :
        {DnsConfig{{"1.1.1.1\nnameserver 6.6.6.6"}, {}, {}}, DnsConfig{{}, {"a b"}, {}},
         DnsConfig{{}, {}, {"x\ty"}}, DnsConfig{{""}, {}, {}}}) {
-    EXPECT_THAT(ValidateDns(dns),
-                StatusIs(absl::StatusCode::kInvalidArgument, testing::HasSubstr("dns_config.")));
+    EXPECT_THAT(ValidateDns(dns), StatusIs(absl::StatusCode::kInvalidArgument,
+                                           testing::HasSubstr("config.dns_config.")));
   }
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // RunPodSandbox: record -> files -> namespaces -> network -> ready.
 #include <fcntl.h>
-#include <sys/utsname.h>
 
 #include "base/file.h"
 #include "base/id.h"
@@ -24,18 +23,13 @@ bool HostNetwork(const PodConfig& config) {
   return config.security.namespaces.network == NamespaceMode::kNode;
 }
 
-std::string HostName() {
-  utsname names;
-  return uname(&names) == 0 ? names.nodename : "localhost";
-}
-
 Status CheckHostname(const std::string& hostname) {
   if (hostname.size() > 64) {
-    return absl::InvalidArgumentError("hostname: longer than 64 bytes");
+    return absl::InvalidArgumentError("config.hostname: longer than 64 bytes");
   }
   for (char c : hostname) {
     if (!isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '.' && c != '_') {
-      return absl::InvalidArgumentError("hostname: holds a character that no host name has");
+      return absl::InvalidArgumentError("config.hostname: holds a character that no host name has");
     }
   }
   return absl::OkStatus();
@@ -47,18 +41,18 @@ Status CheckNamespaces(const PodSecurity& security) {
        {std::pair(options.network, "network"), std::pair(options.ipc, "ipc")}) {
     if (mode != NamespaceMode::kPod && mode != NamespaceMode::kNode) {
       return absl::InvalidArgumentError(
-          absl::StrCat("linux.security_context.namespace_options.", field,
+          absl::StrCat("config.linux.security_context.namespace_options.", field,
                        ": only POD and NODE are possible for a pod sandbox"));
     }
   }
   if (options.pid == NamespaceMode::kTarget) {
     return absl::InvalidArgumentError(
-        "linux.security_context.namespace_options.pid: TARGET is for containers only");
+        "config.linux.security_context.namespace_options.pid: TARGET is for containers");
   }
   RETURN_IF_ERROR(CheckUserNamespace(options));
   if (security.run_as_group.has_value() && !security.run_as_user.has_value()) {
     return absl::InvalidArgumentError(
-        "linux.security_context.run_as_group: given without run_as_user");
+        "config.linux.security_context.run_as_group: given without run_as_user");
   }
   return absl::OkStatus();
 }
@@ -70,7 +64,7 @@ Status CheckPorts(const std::vector<PortMapping>& mappings) {
     if (mapping.host_port < 0 || mapping.host_port > 65535 || mapping.container_port <= 0 ||
         mapping.container_port > 65535) {
       return absl::InvalidArgumentError(
-          absl::StrCat("port_mappings[", i, "]: port outside 1 to 65535"));
+          absl::StrCat("config.port_mappings[", i, "]: port outside 1 to 65535"));
     }
   }
   return absl::OkStatus();
@@ -103,7 +97,7 @@ runtime::PodSetup SetupOfPod(const PodRecord& record, const Handler& handler) {
   }
   for (const auto& [name, value] : handler.sysctls) setup.sysctls.try_emplace(name, value);
   if (setup.own_network) {
-    setup.hostname = config.hostname.empty() ? record.id.substr(0, 12) : config.hostname;
+    setup.hostname = HostnameOf(record.id, config);
     if (HasUserNamespace(config)) {
       // Only groups that the namespace knows can be named in it.
       setup.sysctls.try_emplace("net.ipv4.ping_group_range",
@@ -164,7 +158,7 @@ std::vector<Step> ManagerImpl::PodSteps(PodRecord* record, TimedCall* call) {
   const PodConfig& config = record->config;
   const bool own_network = !HostNetwork(config);
   const runtime::PodSetup setup = SetupOfPod(*record, *options_.handlers.Find(record->handler));
-  const std::string hostname = own_network ? setup.hostname : HostName();
+  const std::string hostname = HostnameOf(record->id, config);
   return {
       {"pod-record", [=, this] { return store_->Put(*record); },
        [=, this] { return store_->ErasePod(record->id); }},

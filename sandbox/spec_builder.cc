@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "absl/container/flat_hash_map.h"
-#include "sandbox/user_namespace.h"
+#include "absl/strings/match.h"
 #include "sandbox/apparmor.h"
+#include "sandbox/user_namespace.h"
 
 namespace berth::sandbox {
 
@@ -36,16 +38,26 @@ Status CheckNamespaces(const SpecInput& input) {
   const NamespaceOptions& own = input.container->security.namespaces;
   if (own.network == NamespaceMode::kContainer || own.network == NamespaceMode::kTarget) {
     return absl::InvalidArgumentError(
-        "linux.security_context.namespace_options.network: only POD and NODE are possible");
+        "config.linux.security_context.namespace_options.network: only POD and NODE are possible");
   }
   if (own.ipc == NamespaceMode::kContainer || own.ipc == NamespaceMode::kTarget) {
     return absl::InvalidArgumentError(
-        "linux.security_context.namespace_options.ipc: only POD and NODE are possible");
+        "config.linux.security_context.namespace_options.ipc: only POD and NODE are possible");
+  }
+  // The pod's namespaces are what there is; with them comes its shared memory.
+  const NamespaceOptions& pod = input.pod->security.namespaces;
+  for (auto [wanted, has, field] :
+       {std::tuple(own.network, pod.network, "network"), std::tuple(own.ipc, pod.ipc, "ipc")}) {
+    if (wanted == NamespaceMode::kNode && has != NamespaceMode::kNode) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("config.linux.security_context.namespace_options.", field,
+                       ": NODE, but the pod sandbox has its own"));
+    }
   }
   RETURN_IF_ERROR(CheckUserNamespaceOf(*input.container, *input.pod));
   if (input.container->security.privileged && !input.pod->security.privileged) {
     return absl::InvalidArgumentError(
-        "linux.security_context.privileged: the pod sandbox is not privileged");
+        "config.linux.security_context.privileged: the pod sandbox is not privileged");
   }
   return absl::OkStatus();
 }
@@ -64,6 +76,15 @@ std::map<std::string, std::string> BuildAnnotations(const SpecInput& input) {
     const ImageRef& image = *input.container->image;
     out["io.kubernetes.cri.image-name"] =
         image.user_specified_image.empty() ? image.image : image.user_specified_image;
+  }
+  if (input.pod->resources.has_value()) {
+    const Resources& sums = *input.pod->resources;
+    for (auto [name, value] :
+         {std::pair("cpu-period", sums.cpu_period), std::pair("cpu-quota", sums.cpu_quota),
+          std::pair("cpu-shares", sums.cpu_shares),
+          std::pair("memory", sums.memory_limit_in_bytes)}) {
+      out[absl::StrCat("io.kubernetes.cri.sandbox-", name)] = absl::StrCat(value);
+    }
   }
   // What an operator lets through may not pose as what stands here already.
   auto pass = [&out](const StringMap& annotations, const std::vector<std::string>& allowed) {
@@ -103,8 +124,10 @@ StatusOr<spec::Process> BuildProcess(const SpecInput& input) {
   return process;
 }
 
+// Those elsewhere are bound: see BuildMounts.
 void AddHostDevices(const SpecInput& input, spec::Spec* out) {
   for (const auto& [device, permissions] : input.devices) {
+    if (!device.path.starts_with("/dev/")) continue;
     out->linux.devices.push_back({device.path, device.type, device.major, device.minor, device.mode,
                                   device.uid, device.gid});
   }
@@ -123,10 +146,16 @@ StatusOr<std::vector<std::string>> BuildArgs(const ContainerConfig& config,
   entrypoint.insert(entrypoint.end(), args.begin(), args.end());
   if (entrypoint.empty()) {
     return absl::InvalidArgumentError(
-// Those elsewhere are bound: see BuildMounts.
-        "command: empty, and the image has neither entrypoint nor cmd");
+        "config.command: empty, and the image has neither entrypoint nor cmd");
   }
-    if (!device.path.starts_with("/dev/")) continue;
+  if (entrypoint.front().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(!config.command.empty()     ? "config.command[0]"
+                     : !image.entrypoint.empty() ? "image configuration: Entrypoint[0]"
+                     : !config.args.empty()      ? "config.args[0]"
+                                                 : "image configuration: Cmd[0]",
+                     ": empty"));
+  }
   return entrypoint;
 }
 

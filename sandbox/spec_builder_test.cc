@@ -48,7 +48,15 @@ TEST_F(SpecBuilderTest, CommandReplacesEntrypointAndArgsReplaceCmd) {
   EXPECT_THAT(*BuildArgs(container_, image_), ElementsAre("/other"));
   container_.command.clear();
   EXPECT_THAT(BuildArgs(container_, images::ImageConfig()),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("command: empty")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("config.command: empty")));
+  container_.command = {""};
+  EXPECT_THAT(BuildArgs(container_, image_),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("config.command[0]: empty")));
+  container_.command.clear();
+  container_.args = {""};
+  EXPECT_THAT(*BuildArgs(container_, image_), ElementsAre("/app", ""));
+  EXPECT_THAT(BuildArgs(container_, images::ImageConfig()),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("config.args[0]: empty")));
 }
 
 TEST_F(SpecBuilderTest, HandlerFillsWhatTheConfigurationLeavesOpen) {
@@ -126,6 +134,124 @@ TEST_F(SpecBuilderTest, MountsReplaceDefaultsWhereverTheyAre) {
   EXPECT_EQ(mounted("/dev/shm")["/dev/shm"], "bind");
 }
 
+TEST_F(SpecBuilderTest, NamespacesAndSharedMemoryAreThePods) {
+  auto shm = [&]() -> std::string {
+    auto mounts = BuildMounts(input_);
+    EXPECT_OK(mounts);
+    for (const auto& mount : *mounts) {
+      if (mount.destination == "/dev/shm") return mount.type;
+    }
+    return "none";
+  };
+  auto refused = [&](const char* field) {
+    EXPECT_THAT(BuildSpec(input_), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(field)));
+  };
+  using enum runtime::spec::NamespaceType;
+  EXPECT_EQ(shm(), "tmpfs");
+  container_.security.namespaces.ipc = NamespaceMode::kNode;
+  refused("config.linux.security_context.namespace_options.ipc: NODE, but the pod");
+  container_.security.namespaces.ipc = NamespaceMode::kPod;
+  container_.security.namespaces.network = NamespaceMode::kNode;
+  refused("config.linux.security_context.namespace_options.network: NODE, but the pod");
+  container_.security.namespaces.network = NamespaceMode::kPod;
+  // A container that says nothing is in its pod's.
+  pod_.security.namespaces.ipc = pod_.security.namespaces.network = NamespaceMode::kNode;
+  EXPECT_EQ(shm(), "bind");
+  ASSERT_OK_AND_ASSIGN(const runtime::spec::Spec spec, BuildSpec(input_));
+  EXPECT_EQ(spec.linux.FindNamespace(kIpc), nullptr);
+  EXPECT_EQ(spec.linux.FindNamespace(kNetwork), nullptr);
+  EXPECT_EQ(spec.linux.FindNamespace(kUts), nullptr);
+  EXPECT_NE(spec.linux.FindNamespace(kPid), nullptr);
+  container_.security.namespaces.pid = NamespaceMode::kNode;
+  EXPECT_EQ(BuildSpec(input_)->linux.FindNamespace(kPid), nullptr);
+}
+
+TEST_F(SpecBuilderTest, DevicesAreNodesBelowDevAndMountsElsewhere) {
+  input_.devices = {{HostDevice{"/dev/x", 'c', 10, 200, 0600, 0, 7, "/dev/fuse"}, "r"},
+                    {HostDevice{"/srv/fuse", 'c', 10, 229, 0600, 0, 0, "/dev/fuse"}, "rw"}};
+  ASSERT_OK_AND_ASSIGN(const runtime::spec::Spec spec, BuildSpec(input_));
+  ASSERT_EQ(spec.linux.devices.size(), 1u);
+  EXPECT_EQ(spec.linux.devices[0].path, "/dev/x");
+  EXPECT_EQ(spec.linux.devices[0].gid, 7u);
+  auto mount = std::find_if(spec.mounts.begin(), spec.mounts.end(),
+                            [](const auto& m) { return m.destination == "/srv/fuse"; });
+  ASSERT_NE(mount, spec.mounts.end());
+  EXPECT_EQ(mount->source, "/dev/fuse");
+  EXPECT_THAT(mount->options,
+              testing::AllOf(testing::Contains("rw"), testing::Not(testing::Contains("nodev"))));
+  const auto& rules = spec.linux.resources->devices;
+  ASSERT_GE(rules.size(), 2u);
+  EXPECT_EQ(rules[0].access, "rwm");
+  EXPECT_FALSE(rules[0].allow);
+  EXPECT_EQ(rules[rules.size() - 2], (runtime::spec::DeviceRule{true, 'c', 10, 200, "r"}));
+  EXPECT_EQ(rules.back(), (runtime::spec::DeviceRule{true, 'c', 10, 229, "rw"}));
+}
+
+TEST_F(SpecBuilderTest, ThePodsSumsAreAnnotations) {
+  auto sandbox_annotations = [&] {
+    std::map<std::string, std::string> found;
+    const StatusOr<runtime::spec::Spec> spec = BuildSpec(input_);
+    EXPECT_OK(spec);
+    for (const auto& [name, value] : spec->annotations) {
+      if (name.starts_with("io.kubernetes.cri.sandbox-cpu") || name.ends_with("-memory")) {
+        found[name] = value;
+      }
+    }
+    return found;
+  };
+  EXPECT_TRUE(sandbox_annotations().empty());
+  pod_.resources = Resources();
+  pod_.resources->cpu_shares = 512;
+  pod_.resources->cpu_quota = -1;
+  pod_.resources->memory_limit_in_bytes = 1 << 20;
+  EXPECT_THAT(sandbox_annotations(),
+              ElementsAre(std::pair("io.kubernetes.cri.sandbox-cpu-period", "0"),
+                          std::pair("io.kubernetes.cri.sandbox-cpu-quota", "-1"),
+                          std::pair("io.kubernetes.cri.sandbox-cpu-shares", "512"),
+                          std::pair("io.kubernetes.cri.sandbox-memory", "1048576")));
+}
+
+TEST_F(SpecBuilderTest, MaskedAndReadonlyPathsAreThoseOfTheRequest) {
+  ASSERT_OK_AND_ASSIGN(runtime::spec::Spec spec, BuildSpec(input_));
+  EXPECT_TRUE(spec.linux.masked_paths.empty() && spec.linux.readonly_paths.empty());
+  container_.security.masked_paths = {"/proc/kcore", "/opt"};
+  container_.security.readonly_paths = {"/proc/sys"};
+  ASSERT_OK_AND_ASSIGN(spec, BuildSpec(input_));
+  EXPECT_THAT(spec.linux.masked_paths, ElementsAre("/proc/kcore", "/opt"));
+  EXPECT_THAT(spec.linux.readonly_paths, ElementsAre("/proc/sys"));
+}
+
+TEST_F(SpecBuilderTest, SeccompFieldWinsOverItsDeprecatedForm) {
+  auto attached = [&]() -> StatusOr<bool> {
+    runtime::spec::Spec spec;
+    RETURN_IF_ERROR(AttachSeccomp(container_, handler_, &spec));
+    return spec.linux.seccomp.has_value();
+  };
+  ContainerSecurity& security = container_.security;
+  EXPECT_EQ(*attached(), false);
+  for (const char* path : {"runtime/default", "docker/default"}) {
+    security.seccomp_profile_path = path;
+    EXPECT_EQ(*attached(), true) << path;
+  }
+  security.seccomp = SecurityProfile{ProfileType::kUnconfined, ""};
+  EXPECT_EQ(*attached(), false);
+  security.seccomp = SecurityProfile{ProfileType::kRuntimeDefault, ""};
+  security.seccomp_profile_path = "unconfined";
+  EXPECT_EQ(*attached(), true);
+  security.seccomp = SecurityProfile{ProfileType::kLocalhost, "/no/such/profile.json"};
+  EXPECT_THAT(
+      attached(),
+      StatusIs(testing::_, HasSubstr("config.linux.security_context.seccomp.localhost_ref")));
+  security.seccomp.reset();
+  security.seccomp_profile_path = "localhost//no/such/profile.json";
+  EXPECT_THAT(attached(), StatusIs(testing::_, HasSubstr("/no/such/profile.json")));
+  security.seccomp_profile_path = "nonsense";
+  EXPECT_THAT(attached(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("seccomp_profile_path")));
+  security.privileged = true;
+  EXPECT_EQ(*attached(), false);
+}
+
 TEST_F(SpecBuilderTest, VolumesOfTheImageUnlessSomethingIsMountedThere) {
   image_.volumes = {"/data", "/mine", "/mine/below", "/etc/hosts", "/dev/x", "/", "var/lib"};
   Mount mount;
@@ -152,7 +278,7 @@ TEST_F(SpecBuilderTest, RefusesContradictoryMounts) {
     container_.mounts = {mount};
     EXPECT_THAT(BuildMounts(input_), StatusIs(testing::_, HasSubstr(why)));
   };
-  refused([](Mount& m) { m.container_path = ""; }, "mounts[0].container_path: empty");
+  refused([](Mount& m) { m.container_path = ""; }, "config.mounts[0].container_path: empty");
   refused([](Mount& m) { m.host_path = ""; }, "mounts[0].host_path: empty");
   refused([](Mount& m) { m.host_path = "relative"; }, "not absolute");
   refused([](Mount& m) { m.container_path = "/a/../../b"; }, "holds \"..\"");

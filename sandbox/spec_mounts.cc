@@ -53,7 +53,7 @@ StatusOr<spec::Mount> ImageMount(const Mount& in, const std::string& field,
 }
 
 StatusOr<spec::Mount> BindMount(const Mount& in, size_t index, const StringMap& volume_images) {
-  std::string field = absl::StrCat("mounts[", index, "]");
+  std::string field = absl::StrCat("config.mounts[", index, "]");
   if (in.container_path.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(field, ".container_path: empty"));
   }
@@ -148,7 +148,7 @@ std::vector<spec::Mount> DefaultMounts(const SpecInput& input) {
   };
   if (HasUserNamespace(*input.pod)) AdaptToUserNamespace(*input.pod, mounts);
   // The runtime puts the pod's shared memory here, or the host's with its IPC namespace.
-  if (security.namespaces.ipc == NamespaceMode::kNode) {
+  if (input.pod->security.namespaces.ipc == NamespaceMode::kNode) {
     mounts.push_back({"/dev/shm", "bind", "/dev/shm", {"rbind", "rprivate", "rw"}, {}, {}});
   } else {
     mounts.push_back({"/dev/shm",
@@ -225,7 +225,7 @@ StatusOr<std::vector<spec::Mount>> BuildMounts(const SpecInput& input) {
                      BindMount(input.container->mounts[i], i, input.volume_images));
     if (mount.destination == "/") {
       return absl::InvalidArgumentError(
-          absl::StrCat("mounts[", i, "].container_path: nothing can be mounted on /"));
+          absl::StrCat("config.mounts[", i, "].container_path: nothing can be mounted on /"));
     }
     // It takes the place of a default; another /dev brings its own devices, terminals and so on.
     std::erase_if(mounts, [&](const spec::Mount& m) {

@@ -19,7 +19,7 @@ StatusOr<std::optional<SecurityProfile>> ProfileFromPath(const std::string& path
     return std::optional(SecurityProfile{ProfileType::kLocalhost, path.substr(kLocalhost.size())});
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("linux.security_context.seccomp_profile_path: \"", path,
+      absl::StrCat("config.linux.security_context.seccomp_profile_path: \"", path,
                    "\" is none of runtime/default, unconfined, localhost/<path>"));
 }
 
@@ -41,7 +41,7 @@ StatusOr<runtime::spec::Capabilities> BuildCapabilities(const ContainerSecurity&
   request.add_ambient = security.capabilities.add_ambient;
   StatusOr<runtime::CapabilitySets> sets =
       runtime::ResolveCapabilities(request, runtime::AvailableCapabilities());
-  if (!sets.ok()) return Annotate(sets.status(), "linux.security_context.capabilities");
+  if (!sets.ok()) return Annotate(sets.status(), "config.linux.security_context.capabilities");
   return runtime::CapabilitiesToSpec(*sets);
 }
 
@@ -73,13 +73,14 @@ Status AttachSeccomp(const ContainerConfig& config, const Handler& handler,
     case ProfileType::kLocalhost: {
       auto loaded = runtime::LoadSeccompProfile(profile->localhost_ref, BoundingOf(*spec));
       if (!loaded.ok()) {
-        return Annotate(loaded.status(), "linux.security_context.seccomp.localhost_ref");
+        return Annotate(loaded.status(), "config.linux.security_context.seccomp.localhost_ref");
       }
       spec->linux.seccomp = *std::move(loaded);
       return absl::OkStatus();
     }
   }
-  return absl::InvalidArgumentError("linux.security_context.seccomp.profile_type: unknown value");
+  return absl::InvalidArgumentError(
+      "config.linux.security_context.seccomp.profile_type: unknown value");
 }
 
 }  // namespace berth::sandbox

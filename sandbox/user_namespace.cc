@@ -6,7 +6,7 @@
 namespace berth::sandbox {
 namespace {
 
-constexpr char kField[] = "linux.security_context.namespace_options";
+constexpr char kField[] = "config.linux.security_context.namespace_options";
 
 Status Bad(const std::string& field, const std::string& why) {
   return absl::InvalidArgumentError(absl::StrCat(kField, ".", field, ": ", why));
@@ -71,7 +71,7 @@ Status CheckUserNamespaceOf(const ContainerConfig& container, const PodConfig& p
   for (size_t i = 0; i < container.mounts.size(); ++i) {
     const Mount& mount = container.mounts[i];
     if (mount.uid_mappings.empty() && mount.gid_mappings.empty()) continue;
-    const std::string field = absl::StrCat("mounts[", i, "].");
+    const std::string field = absl::StrCat("config.mounts[", i, "].");
     if (!pod_has) {
       return absl::InvalidArgumentError(
           absl::StrCat(field, "uidMappings: the pod sandbox has no user namespace"));
