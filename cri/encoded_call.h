@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "cri/call.h"
+#include "cri/parse_failure.h"
 
 namespace berth::cri {
 
@@ -39,7 +40,7 @@ class EncodedCall final : public grpc::ServerUnaryReactor {
     grpc::ByteBuffer bytes(*request);  // shares them; a reader consumes what it reads
     grpc::ProtoBufferReader reader(&bytes);
     if (!reader.status().ok() || !request_.ParseFromZeroCopyStream(&reader)) {
-      return Answer(absl::InvalidArgumentError("request: not a message of this method"));
+      return Answer(ParseFailure());
     }
     admission_.Begin(request_, [this](const Status& status) {
       if (!status.ok()) return Answer(status);

@@ -49,10 +49,8 @@ class Rewriter final : public Interceptor {
       // Every refusal of ours has a message.
       if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED &&
           status.error_message().empty() && IsMethod(info_->method())) {
-        const std::string field = std::exchange(unreadable_field, "");
-        methods->ModifySendStatus(grpc::Status(
-            grpc::StatusCode::INVALID_ARGUMENT,
-            field.empty() ? "request: not a message of this method" : field + ": not UTF-8"));
+        methods->ModifySendStatus(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT,
+                                               std::string(ParseFailure().message())));
       }
     }
     methods->Proceed();
@@ -70,6 +68,12 @@ class Factory final : public grpc::experimental::ServerInterceptorFactoryInterfa
 };
 
 }  // namespace
+
+Status ParseFailure() {
+  const std::string field = std::exchange(unreadable_field, "");
+  return absl::InvalidArgumentError(field.empty() ? "request: not a message of this method"
+                                                  : field + ": not UTF-8");
+}
 
 std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> ParseFailures() {
   google::protobuf::SetLogHandler(&OnProtobufLog);
