@@ -59,7 +59,7 @@ StatusOr<std::unique_ptr<Network>> Builtin::Create(const BuiltinOptions& options
     config.set_mtu(mtu);
   }
   ASSIGN_OR_RETURN(Bridge bridge, EnsureBridge(config));
-  if (dropped) bridge.changes.push_back("no IPv6: the kernel has it turned off");
+  if (dropped) bridge.changes.emplace_back("no IPv6: the kernel has it turned off");
   std::unique_ptr<Builtin> network(new Builtin(config, bridge, ipv6));
   ASSIGN_OR_RETURN(auto nft, network->nft_.Borrow());
   RETURN_IF_ERROR(EnsureTable(*nft, config));

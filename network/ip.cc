@@ -12,11 +12,10 @@ namespace berth::network {
 
 StatusOr<IpAddress> IpAddress::Parse(const std::string& text) {
   IpAddress address;
-  std::string copy(text);
-  if (copy.size() < INET6_ADDRSTRLEN && copy.find('\0') == std::string::npos) {
-    if (inet_pton(AF_INET, copy.c_str(), address.bytes_.data()) == 1) return address;
+  if (text.size() < INET6_ADDRSTRLEN && text.find('\0') == std::string::npos) {
+    if (inet_pton(AF_INET, text.c_str(), address.bytes_.data()) == 1) return address;
     address.v6_ = true;
-    if (inet_pton(AF_INET6, copy.c_str(), address.bytes_.data()) == 1) return address;
+    if (inet_pton(AF_INET6, text.c_str(), address.bytes_.data()) == 1) return address;
   }
   return absl::InvalidArgumentError(absl::StrCat("\"", text, "\" is not an IP address"));
 }
