@@ -30,7 +30,7 @@ TEST(PodFiles, TheHostNameIsThePodsUnlessItUsesTheNodesNetwork) {
 }
 
 TEST(PodFiles, RefusesForgedLines) {
-  for (DnsConfig dns :
+  for (const DnsConfig& dns :
        {DnsConfig{{"1.1.1.1\nnameserver 6.6.6.6"}, {}, {}}, DnsConfig{{}, {"a b"}, {}},
         DnsConfig{{}, {}, {"x\ty"}}, DnsConfig{{""}, {}, {}}}) {
     EXPECT_THAT(ValidateDns(dns), StatusIs(absl::StatusCode::kInvalidArgument,

@@ -31,7 +31,7 @@ std::string ExitText(StatusForm form, int32_t exit_code) {
 }
 
 std::string FailureText(StatusForm form, const Status& failure) {
-  const std::string message(failure.message());
+  std::string message(failure.message());
   if (form == StatusForm::kText) return message;
   json::Object status;
   status["metadata"] = json::Object();

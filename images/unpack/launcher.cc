@@ -83,6 +83,7 @@ StatusOr<Child> Spawn(const std::string& program, const Request& request, int re
                                     request.prefer_zlib ? "1" : "0",
                                     absl::StrCat(getpid())};
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   char* no_environment[] = {nullptr};
