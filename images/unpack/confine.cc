@@ -22,7 +22,13 @@
 namespace berth::images::unpack {
 namespace {
 
+#ifdef BERTH_SANITIZED
+// A sanitizer's shadow alone takes many terabytes of address space, and needs more of it as it
+// goes.
+constexpr rlim_t kAddressSpace = RLIM_INFINITY;
+#else
 constexpr rlim_t kAddressSpace = 1ull << 30;
+#endif
 constexpr rlim_t kOpenFiles = 64;
 
 constexpr uint64_t kCapabilities = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE |
