@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_split.h"
 #include "base/file.h"
+#include "cri/api/berth/v1/explain.pb.h"
 #include "cri/api/runtime/v1/api.pb.h"
 #include "cri/redact.h"
 #include "test/support/status_matchers.h"
@@ -173,6 +174,14 @@ TEST(RedactTest, SecretsAreNotPrinted) {
   EXPECT_THAT(text, testing::HasSubstr("registry.example/app:1"));
   EXPECT_THAT(text, testing::HasSubstr("[REDACTED]"));
   EXPECT_THAT(text, testing::Not(testing::HasSubstr("hunter2")));
+}
+
+TEST(RedactTest, CredentialsOfAnExplanationAreNotPrinted) {
+  ::berth::v1::ExplainPullRequest request;
+  request.mutable_auth()->set_username("jane");
+  request.mutable_auth()->set_password("hunter2");
+  EXPECT_THAT(RedactedText(request), testing::HasSubstr("jane"));
+  EXPECT_THAT(RedactedText(request), testing::Not(testing::HasSubstr("hunter2")));
 }
 
 TEST(RedactTest, EnvironmentIsNotPrintedAndTextIsBounded) {

@@ -202,6 +202,11 @@ class AdminService final : public ::berth::v1::Admin::CallbackService {
     return Serve(shared_->Inline("Timeline"), call, request, response, &shared_->pods,
                  &PodHandlers::Timeline);
   }
+  Reactor* ExplainPull(Call* call, const ::berth::v1::ExplainPullRequest* request,
+                       ::berth::v1::ExplainPullResponse* response) override {
+    return Serve(shared_->Pull("ExplainPull"), call, request, response, &shared_->images,
+                 &ImageHandlers::ExplainPull);
+  }
 
  private:
   Shared* const shared_;

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 
+#include "cri/request_check.h"
+#include "cri/translate_explain.h"
 #include "cri/translate_image.h"
+#include "cri/utf8.h"
 
 namespace berth::cri {
 namespace {
@@ -98,6 +101,28 @@ StatusOr<::berth::v1::ImportImageResponse> ImageHandlers::Import(
                    service_->Import(context, request.path(), request.name()));
   ::berth::v1::ImportImageResponse response;
   for (const std::string& id : ids) response.add_image_ids(id);
+  return response;
+}
+
+StatusOr<::berth::v1::ExplainPullResponse> ImageHandlers::ExplainPull(
+    const Context& context, const ::berth::v1::ExplainPullRequest& request) {
+  if (request.image().empty()) return Invalid("", "image", "must not be empty");
+  if (request.timeout_ms() < 0) return Invalid("", "timeout_ms", "must not be negative");
+  images::PullRequest pull;
+  pull.reference = request.image();
+  if (request.has_auth()) pull.auth = FromAuth(request.auth());
+  Context bounded = context;
+  if (request.timeout_ms() > 0) {
+    bounded = context.WithDeadline(absl::Now() + absl::Milliseconds(request.timeout_ms()));
+  }
+  ::berth::v1::ExplainPullResponse response;
+  const Status status = service_->ExplainPull(
+      bounded, pull, [&](images::PullEvent event) { ToPullStep(event, response.add_steps()); });
+  // Nothing was found out, so there is nothing to show: a bad reference.
+  if (!status.ok() && response.steps_size() == 0) return status;
+  const bool named = IsNamedPullFailure(std::string(status.message()));
+  response.set_code(static_cast<int>(named ? absl::StatusCode::kUnknown : status.code()));
+  response.set_message(ToUtf8(std::string(status.message())));
   return response;
 }
 

@@ -37,6 +37,9 @@ class ImageHandlers {
 
   StatusOr<::berth::v1::ImportImageResponse> Import(const Context& context,
                                                     const ::berth::v1::ImportImageRequest& request);
+  // OK with the pull's error in the response, but for what makes the request itself useless.
+  StatusOr<::berth::v1::ExplainPullResponse> ExplainPull(
+      const Context& context, const ::berth::v1::ExplainPullRequest& request);
 
  private:
   // All images, or the one that the filter names, if it is here.

@@ -473,6 +473,58 @@ TEST(ServicesTest, Admin) {
   EXPECT_EQ(version.version(), "1.2.3");
 }
 
+TEST(ServicesTest, ExplainPullAnswersWithStepsAndTheError) {
+  TestServer server;
+  images::PullRequest got;
+  absl::Time deadline;
+  server.images.explain = [&](const Context& context, const images::PullRequest& request,
+                              const images::PullTrace& trace) {
+    got = request;
+    deadline = context.deadline();
+    if (request.reference == "bad") return absl::InvalidArgumentError("bad reference");
+    trace(images::CredentialsRead{"identity token", "r.example"});
+    trace(images::EndpointSkipped{"https://m.example/v2", "a reason"});
+    if (request.reference == "app") return absl::OkStatus();
+    return absl::UnavailableError("RegistryUnavailable: nobody there");
+  };
+  const auto explain = [&](const ::berth::v1::ExplainPullRequest& request,
+                           ::berth::v1::ExplainPullResponse* response) {
+    grpc::ClientContext context;
+    return server.CallPath("/berth.v1.Admin/ExplainPull", request, response, &context);
+  };
+  ::berth::v1::ExplainPullRequest request;
+  request.set_image("app");
+  request.mutable_auth()->set_identity_token("secret");
+  ::berth::v1::ExplainPullResponse response;
+  EXPECT_DONE(explain(request, &response));
+  EXPECT_EQ(got.auth->identity_token, "secret");
+  EXPECT_EQ(deadline, absl::InfiniteFuture());
+  ASSERT_EQ(response.steps_size(), 2);
+  EXPECT_EQ(response.steps(0).credentials().host(), "r.example");
+  EXPECT_EQ(response.steps(1).skipped().reason(), "a reason");
+  EXPECT_EQ(response.code(), 0);
+
+  request.set_image("down");
+  request.set_timeout_ms(60'000);
+  request.clear_auth();
+  response.Clear();
+  EXPECT_DONE(explain(request, &response));
+  EXPECT_FALSE(got.auth.has_value());
+  EXPECT_LT(deadline, absl::Now() + absl::Seconds(61));
+  EXPECT_EQ(response.steps_size(), 2);
+  // As PullImage would answer.
+  EXPECT_EQ(response.code(), static_cast<int>(StatusCode::UNKNOWN));
+  EXPECT_EQ(response.message(), "RegistryUnavailable: nobody there");
+
+  request.set_image("bad");
+  EXPECT_EQ(explain(request, &response).error_code(), StatusCode::INVALID_ARGUMENT);
+  request.set_image("app");
+  request.set_timeout_ms(-1);
+  EXPECT_EQ(explain(request, &response).error_code(), StatusCode::INVALID_ARGUMENT);
+  request.Clear();
+  EXPECT_EQ(explain(request, &response).error_message(), "image: must not be empty");
+}
+
 TEST(ServicesTest, StreamsAnswerWithUrls) {
   TestServer server;
   v1::ExecRequest exec;

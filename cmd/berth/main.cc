@@ -7,9 +7,11 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 #include <string>
 
+#include "cmd/berth/explain.h"
 #include "cmd/berth/timeline.h"
 #include "cri/api/berth/v1/admin.grpc.pb.h"
 
@@ -22,8 +24,8 @@ class Client {
  public:
   explicit Client(std::string socket)
       : socket_(std::move(socket)),
-        stub_(admin::Admin::NewStub(
-            grpc::CreateChannel("unix:" + socket_, grpc::InsecureChannelCredentials()))) {}
+        stub_(admin::Admin::NewStub(grpc::CreateCustomChannel(
+            "unix:" + socket_, grpc::InsecureChannelCredentials(), Unlimited()))) {}
 
   int Version() {
     std::printf("berth %s\n", BERTH_VERSION);
@@ -65,7 +67,48 @@ class Client {
     return 0;
   }
 
+  struct Explanation {
+    std::string image;
+    std::string creds;
+    double timeout_s = 120;
+    bool as_json = false;
+  };
+  int ExplainPull(const Explanation& options) {
+    admin::ExplainPullRequest request;
+    request.set_image(options.image);
+    request.set_timeout_ms(static_cast<int64_t>(options.timeout_s * 1000));
+    if (std::string creds = options.creds; !creds.empty()) {
+      if (creds == "-") std::getline(std::cin, creds);
+      const auto auth = ParseCreds(creds);
+      if (!auth.ok()) {
+        std::fprintf(stderr, "berth: %s\n", std::string(auth.status().message()).c_str());
+        return 2;
+      }
+      *request.mutable_auth() = *auth;
+    }
+    grpc::ClientContext context;
+    // The daemon keeps the time, so that what was found until then is shown.
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10) +
+                         std::chrono::milliseconds(request.timeout_ms()));
+    admin::ExplainPullResponse response;
+    if (grpc::Status status = stub_->ExplainPull(&context, request, &response); !status.ok()) {
+      return Fail(status);
+    }
+    std::fputs((options.as_json ? ExplainJson(response) : ExplainText(response)).c_str(), stdout);
+    if (response.code() == 0) return 0;
+    std::fflush(stdout);
+    std::fprintf(stderr, "berth: a pull of %s would fail: %s\n", options.image.c_str(),
+                 response.message().c_str());
+    return 1;
+  }
+
  private:
+  // The daemon is trusted, and an index may be long.
+  static grpc::ChannelArguments Unlimited() {
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(-1);
+    return arguments;
+  }
   int Fail(const grpc::Status& status) const {
     if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
       std::fprintf(stderr,
@@ -80,6 +123,26 @@ class Client {
   const std::string socket_;
   const std::unique_ptr<admin::Admin::Stub> stub_;
 };
+
+// The command `explain pull`, which fills `to`.
+CLI::App* AddExplain(CLI::App* app, Client::Explanation* to) {
+  CLI::App* explain = app->add_subcommand("explain", "Shows what berthd would do and why");
+  explain->require_subcommand(1);
+  CLI::App* pull = explain->add_subcommand(
+      "pull",
+      "Asks registries as a pull of the image would and shows each mirror, authorization and "
+      "platform decision; fetches no layer, stores nothing. Exit code 1: a pull would fail");
+  pull->add_option("image", to->image, "Any name that crictl pull takes")->required();
+  pull->add_flag("--json", to->as_json, "As one JSON object");
+  pull->add_option("--creds", to->creds,
+                   "USER[:PASSWORD] for the registry; - reads it from the first line of the input, "
+                   "where the list of processes does not show it")
+      ->envname("BERTH_CREDS");
+  pull->add_option("--timeout", to->timeout_s, "Seconds after which what is known is shown")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str();
+  return pull;
+}
 
 int Main(int argc, char** argv) {
   std::string socket = "/run/berth/berthd.sock";
@@ -106,6 +169,8 @@ int Main(int argc, char** argv) {
       "timeline", "Shows where the time went while a pod and its containers came up");
   timeline->add_option("pod", pod, "ID of the pod sandbox, or the beginning of it")->required();
   timeline->add_flag("--json", as_json, "As one JSON object, times in nanoseconds");
+  Client::Explanation explanation;
+  const CLI::App* explain = AddExplain(&app, &explanation);
   const CLI::App* version = app.add_subcommand("version", "Prints the versions of both sides");
   try {
     app.parse(argc, argv);
@@ -113,6 +178,7 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   Client client(socket);
+  if (explain->parsed()) return client.ExplainPull(explanation);
   if (timeline->parsed()) return client.Timeline(pod, as_json);
   return version->parsed() ? client.Version() : client.Import(path, name);
 }

@@ -2,28 +2,18 @@
 """`berth timeline`: where the time went while a pod came up."""
 
 import json
-import os
-import subprocess
 
 from harness.case import own_node
 
 
-def berth(t, *arguments, fails=None):
-    """What `berth` prints; with `fails` it must fail and say so."""
-    program = os.path.join(os.path.dirname(t.node.tools["berthd"]), "berth")
-    result = subprocess.run([program, "--socket", t.node.runtime.socket, *arguments],
-                            capture_output=True, text=True, check=False)
-    if fails is None:
-        assert result.returncode == 0, result.stderr
-        return result.stdout
-    assert result.returncode != 0 and fails in result.stderr, result
-    return result.stderr
+def timeline(t, *arguments):
+    return t.berth("timeline", *arguments)[0]
 
 
 def test_steps_of_a_pod(t):
     pod = t.pod()
     pod.run(["sleep", "1000"])
-    told = json.loads(berth(t, "timeline", pod.id[:13], "--json"))
+    told = json.loads(timeline(t, pod.id[:13], "--json"))
     assert told["podSandboxId"] == pod.id and told["dropped"] == 0, told
     calls = [row for row in told["steps"] if not row["step"]]
     assert [row["call"] for row in calls] == ["RunPodSandbox", "CreateContainer",
@@ -34,7 +24,7 @@ def test_steps_of_a_pod(t):
         assert steps, told
         for row in steps:
             assert call["beginNs"] <= row["beginNs"] <= row["endNs"] <= call["endNs"], (call, row)
-    text = berth(t, "timeline", pod.id)
+    text = timeline(t, pod.id)
     for part in (pod.id, "RunPodSandbox", "pod-namespaces: network", "StartContainer",
                  "container-exec", "in all"):
         assert part in text, text
@@ -45,14 +35,14 @@ def test_what_failed_is_marked(t):
     container = pod.create(["/no/such/program"])
     t.fails("NotFound|InvalidArgument|FailedPrecondition|Internal|Unknown", "StartContainer",
             {"containerId": container.id}, part="/no/such/program")
-    rows = json.loads(berth(t, "timeline", pod.id, "--json"))["steps"]
+    rows = json.loads(timeline(t, pod.id, "--json"))["steps"]
     assert [row["call"] for row in rows if row["failed"] and not row["step"]] == ["StartContainer"]
-    assert "(failed)" in berth(t, "timeline", pod.id)
+    assert "(failed)" in timeline(t, pod.id)
 
 
 def test_wrong_pods(t):
-    berth(t, "timeline", "0123456789ab", fails="0123456789ab")
-    berth(t, "timeline", fails="pod")
+    assert "0123456789ab" in t.berth("timeline", "0123456789ab", code=1)[1]
+    assert "pod" in t.berth("timeline", code=2)[1]
 
 
 @own_node()
@@ -61,5 +51,5 @@ def test_after_a_restart_it_is_empty(t):
     t.node.runtime.stop()
     t.node.runtime.start()
     t.node.connect()
-    assert json.loads(berth(t, "timeline", pod.id, "--json"))["steps"] == []
-    assert "no steps" in berth(t, "timeline", pod.id)
+    assert json.loads(timeline(t, pod.id, "--json"))["steps"] == []
+    assert "no steps" in timeline(t, pod.id)

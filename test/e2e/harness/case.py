@@ -167,6 +167,15 @@ class Case:
         raise AssertionError(f"{method} {json.dumps(request)} succeeded with {answer}; "
                              f"expected {code}")
 
+    def berth(self, *arguments, code=0, socket=None, **options):
+        """(stdout, stderr) of `berth`, which must end with the exit code."""
+        if self.node.runtime.name != "berthd":
+            raise Skip("berth talks to berthd alone")
+        command = [self.tools["berth"], "--socket", socket or self.node.runtime.socket, *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+        assert result.returncode == code, f"berth {arguments}: {result}"
+        return result.stdout, result.stderr
+
     def pod_config(self, **config):
         number = next(_serial)
         logs = os.path.join(self.tmp, f"logs{number}")

@@ -10,11 +10,12 @@ import socket
 import struct
 import threading
 
-from oci import MANIFEST, Layout, Tree
+from oci import INDEX, MANIFEST, Layout, Tree, encode
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    form = ""  # what was posted
 
     def log_message(self, *arguments):
         pass
@@ -49,6 +50,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
     do_HEAD = do_GET
+
+    def do_POST(self):
+        self.form = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        self.do_GET()
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -90,11 +95,21 @@ class FakeRegistry:
         stored = list(base or []) + [self.layout.layer(tar) for tar in layers]
         return self.publish(name, self.layout.image(stored, config))
 
+    def index(self, name, *manifests):
+        """Publishes an index of (descriptor of a manifest, platform)."""
+        document = {"schemaVersion": 2, "mediaType": INDEX,
+                    "manifests": [dict(manifest, platform=platform)
+                                  for manifest, platform in manifests]}
+        return self.publish(name, self.layout.blob(encode(document), INDEX))
+
     def small(self, name):
         return self.image(name, Tree().file("hello", name).done())
 
+    def _path(self, digest):
+        return os.path.join(self.layout.path, "blobs/sha256", digest[7:])
+
     def blob(self, digest):
-        with open(os.path.join(self.layout.path, "blobs/sha256", digest[7:]), "rb") as f:
+        with open(self._path(digest), "rb") as f:
             return f.read()
 
     def answer(self, handler):
@@ -104,14 +119,17 @@ class FakeRegistry:
         if handler.path.rstrip("/") == "/v2":
             handler.send(200, b"{}")
             return
-        match = re.match(r"/v2/test/([^/]+)/(manifests|blobs)/(\S+)$", handler.path)
+        match = re.match(r"/v2/test/([^/]+)/(manifests|blobs)/([^?\s]+)(\?\S*)?$", handler.path)
         digest = match and match[3]
         if match and match[2] == "manifests" and match[1] in self._tags:
+            named = self._tags[match[1]]
             if digest == "latest":
-                digest = self._tags[match[1]]["digest"]
-            body, kind = self.blob(digest), self._tags[match[1]]["mediaType"]
+                digest = named["digest"]
+            body = self.blob(digest)
+            # By its own digest comes what an index points to.
+            kind = named["mediaType"] if digest == named["digest"] else MANIFEST
             handler.send(200, body, Content_Type=kind, Docker_Content_Digest=digest)
-        elif match and match[2] == "blobs":
+        elif match and match[2] == "blobs" and os.path.exists(self._path(digest)):
             handler.send(200, self.blob(digest), Content_Type="application/octet-stream")
         else:
             handler.send_errors(404, "MANIFEST_UNKNOWN", "no such manifest")
@@ -136,12 +154,18 @@ def status_fault(code, word="DENIED", message="the registry's own words", when=i
     return fault
 
 
-def token_fault(registry, token="let-me-in", user=None):
-    """Asks for a bearer token, and hands it out at /token (to the user:password, if given)."""
+def token_fault(registry, token="let-me-in", user=None, refresh=None):
+    """Asks for a bearer token, and hands it out at /token (to the user:password, if given, and for
+    the posted refresh token, if given)."""
+    def known(handler):
+        if handler.command == "POST":
+            return refresh and f"&refresh_token={refresh}" in handler.form
+        basic = "Basic " + base64.b64encode((user or "").encode()).decode()
+        return not user or handler.headers.get("Authorization") == basic
+
     def fault(handler):
         if handler.path.startswith("/token"):
-            basic = "Basic " + base64.b64encode((user or "").encode()).decode()
-            if user and handler.headers.get("Authorization") != basic:
+            if not known(handler):
                 handler.send_errors(401, "UNAUTHORIZED", "who are you")
             else:
                 handler.send(200, json.dumps({"token": token, "expires_in": 300}).encode(),
