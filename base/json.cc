@@ -1,21 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/json.h"
 
+#include <algorithm>
 #include <boost/json/src.hpp>
 
 namespace berth::json {
 namespace {
 boost::json::string_view View(std::string_view text) { return {text.data(), text.size()}; }
 std::string Copy(const boost::json::string& text) { return std::string(text.data(), text.size()); }
+
+// The most members that an object in `text` has. What is no JSON is for the parser to refuse.
+size_t MostMembers(std::string_view text) {
+  std::vector<size_t> open;  // members so far, of each object and array that has not ended
+  size_t most = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (open.size() > kMaxDepth) return most;
+      open.push_back(0);
+    } else if ((c == '}' || c == ']') && !open.empty()) {
+      open.pop_back();
+    } else if (c == ':' && !open.empty()) {
+      most = std::max(most, ++open.back());
+    }
+  }
+  return most;
+}
 }  // namespace
 
-StatusOr<Value> Parse(std::string_view text, size_t cap, std::string_view what) {
+StatusOr<Value> Parse(std::string_view text, size_t cap, std::string_view what, Strings strings) {
   if (text.size() > cap) {
     return absl::InvalidArgumentError(
         absl::StrCat(std::string(what), ": ", text.size(), " bytes, more than the limit of ", cap));
   }
+  if (const size_t members = MostMembers(text); members > kMaxMembers) {
+    return absl::InvalidArgumentError(absl::StrCat(std::string(what), ": an object of ", members,
+                                                   " members, more than ", kMaxMembers));
+  }
   boost::json::parse_options options;
   options.max_depth = kMaxDepth;
+  options.allow_invalid_utf8 = strings == Strings::kAnyBytes;
   boost::json::parser parser({}, options);
   boost::json::error_code error;
   size_t used = parser.write(text.data(), text.size(), error);

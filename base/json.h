@@ -21,9 +21,16 @@ using Object = boost::json::object;
 using Array = boost::json::array;
 
 inline constexpr size_t kMaxDepth = 32;
+// Of one object. Names are hashed without a secret: whoever chooses them can make each insertion
+// look at all that came before.
+inline constexpr size_t kMaxMembers = 32768;
+
+// What strings may hold. Environment variables and paths are bytes.
+enum class Strings { kUtf8, kAnyBytes };
 
 // Parses at most `cap` bytes of strict JSON. InvalidArgument naming `what` and the offset.
-StatusOr<Value> Parse(std::string_view text, size_t cap, std::string_view what);
+StatusOr<Value> Parse(std::string_view text, size_t cap, std::string_view what,
+                      Strings strings = Strings::kUtf8);
 std::string Serialize(const Value& value);
 
 // Reads members of one object and remembers where it is, so that errors read

@@ -21,11 +21,35 @@ TEST(Json, NamesThePathOfAWrongValue) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("doc.zz: missing")));
 }
 
+TEST(Json, StringsAreUtf8UnlessTheyMayBeBytes) {
+  const std::string text = "{\"a\":\"\xff\x80\"}";
+  EXPECT_FALSE(Parse(text, 100, "doc").ok());
+  ASSERT_OK_AND_ASSIGN(Value value, Parse(text, 100, "doc", Strings::kAnyBytes));
+  EXPECT_EQ(value.at("a").as_string(), "\xff\x80");
+  EXPECT_EQ(Serialize(value), text);
+}
+
 TEST(Json, CapsSizeAndDepth) {
   EXPECT_FALSE(Parse("[1,2,3]", 3, "doc").ok());
   EXPECT_FALSE(Parse(std::string(100000, '['), 1 << 20, "doc").ok());
   EXPECT_FALSE(Parse("{} trailing", 100, "doc").ok());
   EXPECT_FALSE(Parse("{", 100, "doc").ok());
+}
+
+// Names that fall into one place of a hash table cost as much as the square of their number.
+TEST(Json, CapsTheMembersOfAnObject) {
+  auto object = [](size_t members) {
+    std::string text = "{";
+    for (size_t i = 0; i < members; ++i) {
+      absl::StrAppend(&text, i == 0 ? "" : ",", "\"k", i, ":\\\"{\":[{\"a\":1},\"b:c\"]");
+    }
+    return text + "}";
+  };
+  EXPECT_OK(Parse(object(kMaxMembers), 8 << 20, "doc"));
+  EXPECT_THAT(Parse(object(kMaxMembers + 1), 8 << 20, "doc"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("doc: an object of 32769")));
+  EXPECT_THAT(Parse("[1," + object(kMaxMembers + 1) + "]", 8 << 20, "doc"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("members")));
 }
 
 }  // namespace

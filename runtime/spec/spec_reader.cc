@@ -153,7 +153,8 @@ class ObjectReader {
 
 template <typename T>
 StatusOr<T> ParseAs(std::string_view text, const std::string& path, T value = T()) {
-  ASSIGN_OR_RETURN(json::Value root, json::Parse(text, kMaxSpecBytes, path));
+  ASSIGN_OR_RETURN(json::Value root,
+                   json::Parse(text, kMaxSpecBytes, path, json::Strings::kAnyBytes));
   if (!root.is_object()) return absl::InvalidArgumentError(absl::StrCat(path, ": not an object"));
   ObjectReader reader(root.get_object(), path);
   Fields(reader, value);

@@ -90,6 +90,13 @@ TEST(Spec, SurvivesWritingAndReading) {
   EXPECT_EQ(resources, *spec.linux.resources);
 }
 
+TEST(Spec, StringsAreBytes) {
+  Spec spec = FullSpec();
+  spec.process->env.push_back("RAW=\xff\xfe\x80");
+  ASSERT_OK_AND_ASSIGN(Spec again, Parse(ToJson(spec)));
+  EXPECT_EQ(again, spec);
+}
+
 TEST(Spec, WritesTheNamesOfTheSpecification) {
   std::string json = ToJson(FullSpec());
   for (const char* part :

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a container may rely on, and what is reported about it."""
 
+import base64
 import os
 import random
 
@@ -108,6 +109,14 @@ def test_limits_reach_the_cgroup(t):
                              "cat /sys/fs/cgroup/cpu.max 2>/dev/null || "
                              "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us")
     assert found.split()[0] == "50000", found
+
+
+def test_environment_is_bytes(t):
+    raw = b"\xff\xfe\x80x"
+    container = t.pod().run(["sh", "-c", 'echo "$RAW"'], envs=[
+        {"key": "RAW", "value": base64.b64encode(raw).decode()}])
+    assert container.wait().get("exitCode", 0) == 0
+    assert container.log_lines() == [(b"stdout", b"F", raw)], container.log_lines()
 
 
 def test_log_format(t):
