@@ -2,6 +2,7 @@
 """Requests that a well-behaved client never makes, on every RPC."""
 
 import os
+import re
 
 from harness.client import CallError
 
@@ -11,27 +12,48 @@ BAD = "InvalidArgument"
 BAD_OR_MISSING = "InvalidArgument|NotFound"
 
 
+# What an empty message gets where the API demands content.
+NIL_IS_WRONG = {
+    "RunPodSandbox": BAD, "CreateContainer": BAD_OR_MISSING, "StartContainer": BAD_OR_MISSING,
+    "PodSandboxStatus": BAD_OR_MISSING, "ContainerStatus": BAD_OR_MISSING,
+    "ExecSync": BAD_OR_MISSING, "UpdateContainerResources": BAD_OR_MISSING,
+    "UpdatePodSandboxResources": BAD_OR_MISSING, "ReopenContainerLog": BAD_OR_MISSING,
+    "ContainerStats": BAD_OR_MISSING, "PodSandboxStats": BAD_OR_MISSING, "PullImage": BAD,
+    "ImageStatus": BAD, "RemoveImage": BAD, "Exec": BAD_OR_MISSING, "Attach": BAD_OR_MISSING,
+    "PortForward": BAD_OR_MISSING, "CheckpointContainer": "Unimplemented",
+    "CheckpointPod": "Unimplemented", "RestorePod": "Unimplemented",
+}
+NIL_IS_FINE = ("Version", "Status", "RuntimeConfig", "UpdateRuntimeConfig", "ListPodSandbox",
+               "ListContainers", "ListImages", "ImageFsInfo", "ListContainerStats",
+               "ListPodSandboxStats", "ListMetricDescriptors", "ListPodSandboxMetrics",
+               "StreamPodSandboxes", "StreamContainers", "StreamContainerStats",
+               "StreamPodSandboxStats", "StreamPodSandboxMetrics", "StreamImages")
+# What is gone already may be stopped and removed again; an empty ID is nobody's.
+NIL_IS_NOBODY = ("StopPodSandbox", "RemovePodSandbox", "StopContainer", "RemoveContainer")
+ENDLESS = ("GetContainerEvents",)
+
+
+def test_every_method_is_here(t):
+    api = os.path.join(os.path.dirname(__file__), "../../../cri/api/runtime/v1/api.proto")
+    with open(api, encoding="utf-8") as f:
+        methods = re.findall(r"rpc (\w+)\(", f.read())
+    here = [*NIL_IS_WRONG, *NIL_IS_FINE, *NIL_IS_NOBODY, *ENDLESS]
+    assert sorted(methods) == sorted(here), set(methods) ^ set(here)
+
+
 def test_nil_requests(t):
-    """Empty messages where the API demands content: never an OK answer, never a crash."""
-    for method, codes in (
-            ("RunPodSandbox", BAD), ("CreateContainer", BAD_OR_MISSING),
-            ("StartContainer", BAD_OR_MISSING), ("PodSandboxStatus", BAD_OR_MISSING),
-            ("ContainerStatus", BAD_OR_MISSING), ("ExecSync", BAD_OR_MISSING),
-            ("UpdateContainerResources", BAD_OR_MISSING),
-            ("UpdatePodSandboxResources", BAD_OR_MISSING + "|Unimplemented"),
-            ("ReopenContainerLog", BAD_OR_MISSING), ("ContainerStats", "NotFound|Unimplemented|" + BAD),
-            ("PodSandboxStats", "NotFound|Unimplemented|" + BAD), ("PullImage", BAD),
-            ("ImageStatus", BAD), ("Exec", BAD_OR_MISSING + "|Unimplemented"),
-            ("Attach", BAD_OR_MISSING + "|Unimplemented"),
-            ("PortForward", BAD_OR_MISSING + "|Unimplemented"),
-            ("CheckpointContainer", BAD_OR_MISSING + "|Unimplemented")):
+    """Empty messages: never an OK answer where content is demanded, never a crash."""
+    for method, codes in NIL_IS_WRONG.items():
         t.fails(codes, method, {})
-
-
-def test_nil_requests_that_are_fine(t):
-    for method in ("Version", "Status", "ListPodSandbox", "ListContainers", "ListImages",
-                   "ImageFsInfo", "RuntimeConfig"):
+    for method in NIL_IS_FINE:
         t.call(method, {})
+    container = t.pod().run(["sleep", "1000"])
+    for method in NIL_IS_NOBODY:
+        answer = t.node.raw.answer(method, {})
+        assert answer.get("code", BAD) == BAD, (method, answer)
+    assert container.status["state"] == "CONTAINER_RUNNING"
+    for method in ENDLESS:
+        t.stream(method, {}).await_headers()
 
 
 def test_nil_pod_metadata(t):
@@ -68,7 +90,12 @@ def test_empty_and_unknown_ids(t):
         t.fails(missing, "ExecSync", {"containerId": identity, "cmd": ["true"]})
         t.fails(missing, "ReopenContainerLog", {"containerId": identity})
         t.fails(missing, "UpdateContainerResources", {"containerId": identity, "linux": {}})
-        t.fails(missing + "|Unimplemented", "ContainerStats", {"containerId": identity})
+        t.fails(missing, "ContainerStats", {"containerId": identity})
+        t.fails(missing, "PodSandboxStats", {"podSandboxId": identity})
+        t.fails(missing, "UpdatePodSandboxResources", {"podSandboxId": identity})
+        t.fails(missing, "Exec", {"containerId": identity, "cmd": ["true"], "stdout": True})
+        t.fails(missing, "Attach", {"containerId": identity, "stdout": True})
+        t.fails(missing, "PortForward", {"podSandboxId": identity, "port": [80]})
         t.fails(missing, "CreateContainer", {
             "podSandboxId": identity, "sandboxConfig": pod.config,
             "config": {"metadata": {"name": "c"}, "image": {"image": t.busybox}}})
