@@ -194,11 +194,14 @@ Status RuntimeImpl::DeleteContainer(const std::string& container_id) {
 
 Status RuntimeImpl::DeleteLeftover(const std::string& container_id,
                                    const std::string& cgroup_parent) {
-  ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Open(cgroup_parent, container_id));
-  Status killed = cgroup.Kill();
+  StatusOr<Cgroup> cgroup = cgroups_->Open(cgroup_parent, container_id);
+  // Nothing was made under a name that is none.
+  if (absl::IsInvalidArgument(cgroup.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(cgroup.status());
+  Status killed = cgroup->Kill();
   if (!killed.ok() && !absl::IsNotFound(killed)) return killed;
   if (IsId(container_id)) RETURN_IF_ERROR(RemoveExternal(container_id));
-  return cgroup.Remove();
+  return cgroup->Remove();
 }
 
 Status RuntimeImpl::UpdateResources(const std::string& container_id,

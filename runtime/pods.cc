@@ -73,6 +73,9 @@ uint32_t PauseUser(const PodSetup& setup) {
 
 StatusOr<PodInfo> RuntimeImpl::CreatePod(const Context& context, const PodSetup& setup) {
   RETURN_IF_ERROR(CheckSetup(setup));
+  // Its containers will need it; better now than at the first of them.
+  RETURN_IF_ERROR(Annotate(cgroups_->Open(setup.cgroup_parent, setup.pod_id).status(),
+                           "config.linux.cgroup_parent"));
   RETURN_IF_ERROR(context.Check());
   // Asked again: nothing of a pod that exists may be undone.
   if (pods_.Find(setup.pod_id) != nullptr) return OpenPod(setup.pod_id);
@@ -208,9 +211,12 @@ Status RuntimeImpl::DestroyPod(const std::string& pod_id, const std::string& cgr
   pods_.Erase(pod_id);
   RETURN_IF_ERROR(UnlinkNetns(NetnsPath(options_.instance, pod_id)));
   RETURN_IF_ERROR(vault_->Remove(pod_id));
-  ASSIGN_OR_RETURN(Cgroup cgroup, cgroups_->Open(cgroup_parent, pod_id));
-  RETURN_IF_ERROR(cgroup.Kill());
-  return cgroup.Remove();
+  StatusOr<Cgroup> cgroup = cgroups_->Open(cgroup_parent, pod_id);
+  // Nothing was made under a name that is none, and the pod must be removable.
+  if (absl::IsInvalidArgument(cgroup.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(cgroup.status());
+  RETURN_IF_ERROR(cgroup->Kill());
+  return cgroup->Remove();
 }
 
 }  // namespace berth::runtime

@@ -120,6 +120,14 @@ TEST_F(PodTest, RefusesWhatItMayNotSet) {
   pod.uid_mappings = {{0, 100000, 65536}};
   EXPECT_THAT(node_->runtime().CreatePod(Context(), pod),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("only one of")));
+  pod = node_->NewPod();
+  for (const std::string& parent : {std::string("/a/../b"), "/" + std::string(256, 'x')}) {
+    pod.cgroup_parent = parent;
+    EXPECT_THAT(node_->runtime().CreatePod(Context(), pod),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("linux.cgroup_parent")));
+    EXPECT_OK(node_->runtime().DestroyPod(pod.pod_id, pod.cgroup_parent));
+    EXPECT_OK(node_->runtime().DeleteLeftover(pod.pod_id, pod.cgroup_parent));
+  }
   // A value that the kernel refuses is found by the pod's first process; nothing stays.
   pod = node_->NewPod();
   pod.sysctls = {{"net.ipv4.ip_forward", "many"}};
