@@ -243,7 +243,8 @@ Status FakeRuntime::AddContainer(const ContainerSetup& setup, bool started) {
   absl::MutexLock lock(&mutex_);
   auto [it, added] = containers_.try_emplace(setup.container_id, Container{.setup = setup});
   it->second.known = true;
-  if (added && started) {  // it ended while nobody looked
+  it->second.setup = setup;  // a daemon knows what it was told last
+  if (added && started) {    // it ended while nobody looked
     it->second.started = true;
     it->second.exit = ExitInfo{};
   }
