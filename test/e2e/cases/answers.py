@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is answered about pods and containers, and that it stays the same."""
 
+import itertools
 import json
 import os
 import re
@@ -116,10 +117,12 @@ def test_a_prefix_is_enough_in_every_field(t):
     assert [p["id"] for p in t.call("ListPodSandbox")["items"]] == [other.id]
 
 
-@own_node()
+@own_node(config="[handlers.runc]\nruntime_path = '/usr/sbin/runc'\n")
 def test_limits_may_change_before_the_start(t):
-    pod = t.pod()
-    for restarted in (False, True):
+    """By berth itself and by another OCI runtime, which sets limits once more."""
+    for handler, restarted in itertools.product(("", "runc"), (False, True)):
+        t.handler = handler
+        pod = t.pod()
         container = pod.create(["sleep", "1000"], linux={"resources": {
             "cpuPeriod": "100000", "cpuQuota": "50000", "memoryLimitInBytes": str(64 << 20)}})
         t.call("UpdateContainerResources", {
