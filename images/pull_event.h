@@ -64,11 +64,14 @@ struct EndpointSkipped {
   std::string reason;
 };
 
+// Stands where credentials are named for an Authorization that hosts.toml says to send.
+inline constexpr char kConfiguredHeader[] = "header of hosts.toml";
+
 // One HTTP request for a manifest or a blob, and what came back.
 struct RequestMade {
   std::string url;
   std::string ns;             // of ?ns=
-  std::string authorization;  // "Basic", "Bearer"; empty: none
+  std::string authorization;  // "Basic", "Bearer", kConfiguredHeader; empty: none
   int status = 0;             // 0: no answer
   std::string error;          // why there is no answer, or the registry's own words
   std::string media_type;
@@ -97,7 +100,7 @@ struct TokenRequested {
   std::string method;
   std::string service;
   std::string scope;
-  std::string credentials;  // kind; empty: anonymous
+  std::string credentials;  // kind, or kConfiguredHeader; empty: anonymous
   int status = 0;           // 0: no answer
   std::string error;
 };

@@ -295,7 +295,9 @@ StatusOr<std::string> Authorizer::FetchToken(const Context& context, const Endpo
   // A private authority vouches for its token server too; a client certificate stays at home.
   request.tls.ca_pem = endpoint.tls.ca_pem;
   request.tls.skip_verify = endpoint.tls.skip_verify;
-  if (realm.SameOrigin(endpoint.api)) request.tls = endpoint.tls;
+  const bool home = realm.SameOrigin(endpoint.api);
+  if (home) request.tls = endpoint.tls;
+  std::string authorization;
   TokenRequested told;
   told.method = "GET";
   told.service = Printable(service, kMaxShown);
@@ -313,10 +315,16 @@ StatusOr<std::string> Authorizer::FetchToken(const Context& context, const Endpo
     if (ours && !credentials_->username.empty()) {
       told.credentials = credentials_->kind();
       query += "&account=" + UrlEncode(credentials_->username);
-      request.headers.push_back(
-          "Authorization: Basic " +
-          absl::Base64Escape(credentials_->username + ":" + credentials_->password));
+      authorization =
+          "Basic " + absl::Base64Escape(credentials_->username + ":" + credentials_->password);
     }
+  }
+  if (home) {
+    request.headers = HomeHeaders(endpoint, authorization);
+    const bool configured = told.credentials.empty() && BringsAuthorization(endpoint);
+    if (configured) told.credentials = kConfiguredHeader;
+  } else if (!authorization.empty()) {
+    request.headers.push_back("Authorization: " + authorization);
   }
   std::string where = request.url.shown();
   HttpResult result = http_->Perform(context, request);

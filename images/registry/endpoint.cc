@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "absl/strings/match.h"
 #include "base/file.h"
 #include "images/registry/hosts_file.h"
 
@@ -79,7 +80,24 @@ void AddPlainFallback(std::vector<Endpoint>* endpoints, const std::string& domai
   endpoints->push_back(std::move(plain));
 }
 
+bool IsAuthorization(const std::string& header) {
+  return absl::StartsWithIgnoreCase(header, "authorization:");
+}
+
 }  // namespace
+
+std::vector<std::string> HomeHeaders(const Endpoint& endpoint, const std::string& authorization) {
+  std::vector<std::string> headers;
+  for (const std::string& header : endpoint.headers) {
+    if (authorization.empty() || !IsAuthorization(header)) headers.push_back(header);
+  }
+  if (!authorization.empty()) headers.push_back("Authorization: " + authorization);
+  return headers;
+}
+
+bool BringsAuthorization(const Endpoint& endpoint) {
+  return std::any_of(endpoint.headers.begin(), endpoint.headers.end(), IsAuthorization);
+}
 
 StatusOr<std::vector<Endpoint>> LoadEndpoints(const std::string& certs_dir,
                                               const std::string& docker_certs_dir,

@@ -30,6 +30,13 @@ struct Endpoint {
   std::vector<std::string> headers;  // "Name: value"
 };
 
+// What a request to the endpoint's own origin carries besides what every request does: its headers
+// and `authorization`, if there is one. An Authorization of hosts.toml then gives way to it, since
+// two values of that header are none.
+std::vector<std::string> HomeHeaders(const Endpoint& endpoint, const std::string& authorization);
+// Whether the endpoint's headers hold an Authorization.
+bool BringsAuthorization(const Endpoint& endpoint);
+
 // Never empty; the upstream comes last (twice for loopback). Reads the files at each call.
 // FailedPrecondition naming file and line if they are wrong. `trace` hears a ConfigurationFound.
 StatusOr<std::vector<Endpoint>> LoadEndpoints(const std::string& certs_dir,

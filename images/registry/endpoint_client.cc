@@ -111,8 +111,9 @@ HttpResult EndpointClient::FollowRedirects(const Context& context, const ApiRequ
       next.headers.push_back(absl::StrCat("Range: bytes=", request.offset, "-"));
     }
     if (home) {
-      next.headers.insert(next.headers.end(), endpoint_.headers.begin(), endpoint_.headers.end());
-      if (!authorization.empty()) next.headers.push_back("Authorization: " + authorization);
+      for (std::string& header : HomeHeaders(endpoint_, authorization)) {
+        next.headers.push_back(std::move(header));
+      }
     }
     next.tls.client_cert = home ? endpoint_.tls.client_cert : "";
     next.tls.client_key = home ? endpoint_.tls.client_key : "";
@@ -124,6 +125,9 @@ HttpResult EndpointClient::FollowRedirects(const Context& context, const ApiRequ
     if (options_.trace) {
       RequestMade told = images::registry::Describe(next, result, home, authorization);
       if (hops == 0 && endpoint_.names_registry) told.ns = domain_;
+      if (home && authorization.empty() && BringsAuthorization(endpoint_)) {
+        told.authorization = kConfiguredHeader;
+      }
       if (target.ok()) told.redirect = target->shown();
       options_.trace(std::move(told));
     }

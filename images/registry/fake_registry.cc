@@ -134,7 +134,9 @@ void FakeRegistry::Serve(int raw) {
     size_t colon = bytes.find(':', at);
     std::string value = bytes.substr(colon + 1, next - colon - 1);
     absl::StripAsciiWhitespace(&value);
-    request.headers[absl::AsciiStrToLower(bytes.substr(at, colon - at))] = value;
+    const std::string name = absl::AsciiStrToLower(bytes.substr(at, colon - at));
+    request.lines_of_authorization += name == "authorization";
+    request.headers[name] = value;
     at = next + 2;
   }
   request.body = bytes.substr(end, want);

@@ -17,7 +17,8 @@ namespace berth::images::registry {
 struct FakeRequest {
   std::string method;
   std::string target;                          // path with query
-  std::map<std::string, std::string> headers;  // names in lower case
+  std::map<std::string, std::string> headers;  // names in lower case; of several the last
+  int lines_of_authorization = 0;
   std::string body;
 };
 
