@@ -168,5 +168,12 @@ TEST_F(HostsToml, TheDefaultDirectoryServesEveryRegistry) {
   EXPECT_EQ(mirror.requests().back().target, std::string(kManifestPath) + "?ns=some.example");
 }
 
+TEST_F(HostsToml, ProxyPasswordIsInNoMessage) {
+  setenv("HTTP_PROXY", "foo://user:hidden@p.example", 1);
+  const Status status = MakeWith("server = \"http://r.example\"")->Resolve(Context()).status();
+  unsetenv("HTTP_PROXY");
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable, Not(HasSubstr("hidden"))));
+}
+
 }  // namespace
 }  // namespace berth::images::registry

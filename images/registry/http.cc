@@ -175,7 +175,8 @@ class HttpClient::Handle {
     set(CURLOPT_WRITEFUNCTION, &Exchange::OnBody);
     set(CURLOPT_WRITEDATA, static_cast<void*>(exchange));
     // Set, if to nothing, so that libcurl asks no variable itself.
-    set(CURLOPT_PROXY, ChooseProxy(request.url).url.c_str());
+    proxy_ = ChooseProxy(request.url);
+    set(CURLOPT_PROXY, proxy_.url.c_str());
     set(CURLOPT_NOPROXY, "");
     ConfigureTls(request.tls);
     if (request.form) {
@@ -247,8 +248,10 @@ class HttpClient::Handle {
       result.outcome = Classify(code);
       // A timeout before any byte came is libcurl's own, of connecting.
       if (code == CURLE_OPERATION_TIMEDOUT) result.outcome = Outcome::kUnreachable;
-      result.error = absl::UnavailableError(
-          Printable(error_[0] != '\0' ? error_ : curl_easy_strerror(code), 300));
+      std::string cause = error_[0] != '\0' ? error_ : curl_easy_strerror(code);
+      // libcurl quotes the URL of a proxy that it cannot use, with the password.
+      if (cause.starts_with("Unsupported proxy")) cause = "unsupported proxy " + proxy_.shown();
+      result.error = absl::UnavailableError(Printable(cause, 300));
     } else if (Status head = exchange->Head(); !head.ok()) {
       result.outcome = Outcome::kStopped;
       result.error = head;
@@ -257,6 +260,7 @@ class HttpClient::Handle {
 
   CURL* easy_;
   CURLM* multi_;
+  Proxy proxy_;  // of the running exchange
   char error_[CURL_ERROR_SIZE] = {};
 };
 
