@@ -78,7 +78,7 @@ TEST_F(HostsToml, CapabilitiesChooseTheRequests) {
   FakeRegistry bytes(Good());
   FakeRegistry up(Good());
   auto client = MakeWith("server = \"" + up.url() + "\"\ncapabilities = [\"push\"]\n" +
-                         Host(bytes.url(), "capabilities = [\"pull\"]") +
+                         Host(bytes.url(), "capabilities = [\"PULL\"]") +
                          Host(names.url(), "capabilities = [\"resolve\"]"));
   FakeRegistry::Order();
   EXPECT_OK(client->Resolve(Context()));

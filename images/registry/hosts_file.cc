@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "base/file.h"
 
 namespace berth::images::registry {
@@ -148,13 +149,14 @@ class Parser {
   Status ReadCapabilities(const toml::node& node, Endpoint* endpoint) {
     ASSIGN_OR_RETURN(auto names, Strings(node, "capabilities"));
     endpoint->can_pull = endpoint->can_resolve = false;
-    for (const std::string& name : names) {
+    for (const std::string& given : names) {
+      const std::string name = absl::AsciiStrToLower(given);
       if (name == "pull") {
         endpoint->can_pull = true;
       } else if (name == "resolve") {
         endpoint->can_resolve = true;
       } else if (name != "push") {
-        return Fault(node, "capabilities: \"" + name + "\" is not pull, resolve or push");
+        return Fault(node, "capabilities: \"" + given + "\" is not pull, resolve or push");
       }
     }
     return absl::OkStatus();
