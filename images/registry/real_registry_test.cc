@@ -105,6 +105,18 @@ class RealRegistry : public testing::Test {
     FAIL() << "docker-registry does not listen";
   }
 
+  // cert.pem, an authority and its server and client at once, with key.pem.
+  void MakeCertificate() {
+    const std::string key = root_ / "key.pem";
+    const std::string certificate = root_ / "cert.pem";
+    ASSERT_EQ(
+        RunProgram({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+                    "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"},
+                   Log()),
+        0);
+  }
+
   std::string AddBlob(const std::string& bytes) {
     Digest digest = *Sha256Of(bytes);
     fs::create_directories(root_ / "oci/blobs/sha256");
@@ -195,12 +207,7 @@ TEST_F(RealRegistry, BasicAuthentication) {
 
 TEST_F(RealRegistry, TlsWithItsOwnAuthority) {
   auto file = [this](const char* name) { return (root_ / name).string(); };
-  ASSERT_EQ(
-      RunProgram({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                  "-nodes", "-keyout", file("key.pem"), "-out", file("cert.pem"), "-days", "2",
-                  "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"},
-                 Log()),
-      0);
+  ASSERT_NO_FATAL_FAILURE(MakeCertificate());
   ASSERT_NO_FATAL_FAILURE(Start("  tls:\n    certificate: " + file("cert.pem") +
                                 "\n    key: " + file("key.pem") + "\n"));
   ASSERT_NO_FATAL_FAILURE(Push());
@@ -219,12 +226,7 @@ TEST_F(RealRegistry, TlsWithItsOwnAuthority) {
 
 TEST_F(RealRegistry, ClientCertificate) {
   auto file = [this](const char* name) { return (root_ / name).string(); };
-  ASSERT_EQ(
-      RunProgram({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                  "-nodes", "-keyout", file("key.pem"), "-out", file("cert.pem"), "-days", "2",
-                  "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"},
-                 Log()),
-      0);
+  ASSERT_NO_FATAL_FAILURE(MakeCertificate());
   ASSERT_NO_FATAL_FAILURE(Start("  tls:\n    certificate: " + file("cert.pem") + "\n    key: " +
                                 file("key.pem") + "\n    clientcas: [" + file("cert.pem") + "]\n"));
   std::string hosts = "server = \"https://" + host() + "\"\nca = \"" + file("cert.pem") + "\"\n";
@@ -238,6 +240,34 @@ TEST_F(RealRegistry, ClientCertificate) {
       auto with, Client::Create(options_, *Reference::Parse(host() + "/a/b:t"), std::nullopt));
   // The certificate lets it in; nothing was pushed.
   EXPECT_THAT(with->Resolve(Context()), StatusIs(absl::StatusCode::kNotFound, HasSubstr("404")));
+}
+
+// Docker's directory, and one file that holds certificate and key.
+TEST_F(RealRegistry, CertificatesInDockersLayout) {
+  auto file = [this](const char* name) { return (root_ / name).string(); };
+  ASSERT_NO_FATAL_FAILURE(MakeCertificate());
+  ASSERT_NO_FATAL_FAILURE(Start("  tls:\n    certificate: " + file("cert.pem") + "\n    key: " +
+                                file("key.pem") + "\n    clientcas: [" + file("cert.pem") + "]\n"));
+  options_.docker_certs_dir = root_ / "docker";
+  const fs::path directory = root_ / "docker" / host();
+  fs::create_directories(directory);
+  // Nothing was pushed: who is let in hears 404.
+  auto resolve = [&] {
+    auto client = Client::Create(options_, *Reference::Parse(host() + "/a/b:t"), std::nullopt);
+    return client.ok() ? (*client)->Resolve(Context()).status() : client.status();
+  };
+  EXPECT_THAT(resolve(), StatusIs(absl::StatusCode::kUnavailable, HasSubstr("certificate")));
+  fs::copy_file(file("cert.pem"), directory / "ca.crt");
+  EXPECT_THAT(resolve(), StatusIs(absl::StatusCode::kUnavailable, StartsWith("Registry")));
+  fs::copy_file(file("cert.pem"), directory / "client.cert");
+  fs::copy_file(file("key.pem"), directory / "client.key");
+  EXPECT_THAT(resolve(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("404")));
+  std::ofstream both(file("both.pem"));
+  both << std::ifstream(file("cert.pem")).rdbuf() << std::ifstream(file("key.pem")).rdbuf();
+  both.close();
+  WriteHosts("server = \"https://" + host() + "\"\nca = [\"" + file("cert.pem") +
+             "\"]\nclient = \"" + file("both.pem") + "\"\n");
+  EXPECT_THAT(resolve(), StatusIs(absl::StatusCode::kNotFound, HasSubstr("404")));
 }
 
 }  // namespace
