@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/translate_pod.h"
 
+#include <arpa/inet.h>
+
 #include "absl/strings/ascii.h"
 #include "base/json.h"
 #include "cri/translate_resources.h"
@@ -49,6 +51,12 @@ StatusOr<sandbox::PodMetadata> FromMetadata(const v1::PodSandboxMetadata& from,
   return sandbox::PodMetadata{from.name(), from.uid(), from.namespace_(), from.attempt()};
 }
 
+bool IsAddress(const std::string& text) {
+  in6_addr address;  // room for either family
+  return inet_pton(AF_INET, text.c_str(), &address) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), &address) == 1;
+}
+
 StatusOr<sandbox::PortMapping> FromPortMapping(const v1::PortMapping& from,
                                                const std::string& path) {
   if (!v1::Protocol_IsValid(from.protocol())) {
@@ -61,6 +69,9 @@ StatusOr<sandbox::PortMapping> FromPortMapping(const v1::PortMapping& from,
   if (from.container_port() < 0 || from.container_port() > 65535 ||
       (from.container_port() == 0 && from.host_port() != 0)) {
     return Invalid(path, "container_port", absl::StrCat(from.container_port(), " is not a port"));
+  }
+  if (!from.host_ip().empty() && !IsAddress(from.host_ip())) {
+    return Invalid(path, "host_ip", absl::StrCat(Quote(from.host_ip()), " is not an IP address"));
   }
   return sandbox::PortMapping{static_cast<sandbox::PortProtocol>(from.protocol()),
                               from.container_port(), from.host_port(), from.host_ip()};

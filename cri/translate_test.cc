@@ -79,6 +79,7 @@ std::string AnotherText(const std::string& field) {
       new std::map<std::string, std::string>{{"apparmor_profile", "unconfined"},
                                              {"cpuset_cpus", "0-1"},
                                              {"cpuset_mems", "0"},
+                                             {"host_ip", "::1"},
                                              {"hostname", "changed"},
                                              {"log_path", "changed"},
                                              {"mount_options", "nodev"},

@@ -268,6 +268,11 @@ TEST(ValidationTest, PodConfig) {
          c->mutable_port_mappings(0)->set_host_port(80);
          c->mutable_port_mappings(0)->set_container_port(0);
        }},
+      {"config.port_mappings[1].host_ip: \"localhost\" is not an IP address",
+       [](auto* c) {
+         c->add_port_mappings()->set_container_port(81);
+         c->mutable_port_mappings(1)->set_host_ip("localhost");
+       }},
       {"config.linux.cgroup_parent: \"/a/../../b\" contains ..",
        [](auto* c) { c->mutable_linux()->set_cgroup_parent("/a/../../b"); }},
       {"config.linux.cgroup_parent: \"/a\\nb\" contains a control character",
