@@ -112,7 +112,7 @@ TEST_F(RangedTest, WithoutAnyNetworkTheStatusSaysSo) {
       fresh,
       [this](const BuiltinOptions&) -> StatusOr<std::unique_ptr<Network>> {
         if (!made_.empty()) return absl::InternalError("no bridge");
-        made_.push_back("first");
+        made_.emplace_back("first");
         return CreateFake();
       },
       Agree);

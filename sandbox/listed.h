@@ -17,6 +17,8 @@ template <typename Status>
 class Listed {
  public:
   virtual ~Listed() = default;
+  Listed(const Listed&) = delete;
+  Listed& operator=(const Listed&) = delete;
 
   // As much as lists show of it; made anew at each call.
   virtual Status Show() const = 0;
@@ -30,8 +32,6 @@ class Listed {
 
  protected:
   Listed() = default;
-  Listed(const Listed&) = delete;
-  Listed& operator=(const Listed&) = delete;
 
  private:
   mutable std::once_flag once_;

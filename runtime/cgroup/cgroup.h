@@ -105,7 +105,7 @@ class Cgroup {
  private:
   friend class CgroupManager;
   using Hierarchies = std::shared_ptr<const std::vector<Hierarchy>>;
-  Cgroup(Hierarchies hierarchies, CgroupPath path)
+  Cgroup(Hierarchies hierarchies, const CgroupPath& path)
       : hierarchies_(std::move(hierarchies)), path_(path.str()), slice_(path.slice) {
     if (!slice_.empty()) scope_ = path.leaf;
   }

@@ -91,7 +91,7 @@ StatusOr<std::vector<Hierarchy>> ParseHierarchies(std::string_view mountinfo,
       bool same =
           !mount.unified && std::all_of(hierarchy.controllers.begin(), hierarchy.controllers.end(),
                                         [&](const std::string& controller) {
-                                          return mount.options.count(controller) != 0;
+                                          return mount.options.contains(controller);
                                         });
       if (!same) continue;
       hierarchy.mount_point = mount.point;
