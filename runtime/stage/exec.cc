@@ -97,7 +97,7 @@ int ExecStep(PlanRun* run, const wire::Step& step) {
   char** argv = Pointers(run, step.a);
   char** envp = Pointers(run, step.b);
   if (argv == nullptr || envp == nullptr) return -ENOMEM;
-  if (argv[0][0] == 0) return -ENOENT;
+  if (argv[0] == nullptr || argv[0][0] == 0) return -ENOENT;
   if (strchr(argv[0], '/') != nullptr) return Execute(argv[0], argv, envp);
   const char* path = kDefaultPath;
   for (char** e = envp; *e != nullptr; ++e) {

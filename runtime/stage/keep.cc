@@ -14,8 +14,7 @@ void SendToSpawner(uint16_t op, const wire::KeepBody& body, const int* fds, size
   header.op = op;
   // The spawner reads without pause; while its queue is full there is nothing better to do than to
   // wait, because a process must not run before its pipes are kept.
-  int r;
-  while ((r = Send(kSpawnerFd, header, &body, sizeof body, fds, count)) == -EAGAIN) {
+  while (Send(kSpawnerFd, header, &body, sizeof body, fds, count) == -EAGAIN) {
     struct {
       int fd;
       short events;

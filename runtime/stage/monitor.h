@@ -80,17 +80,17 @@ void Broadcast(uint16_t op, const void* body, size_t size);
 void TellSpawner(uint16_t op, uint32_t slot, uint32_t mask);
 void TellSpawnerPod();
 void CloseSlotFd(uint32_t slot, SlotFd which);
-void FreeSlot(uint32_t slot);
+void FreeSlot(uint32_t index);
 
 // --- launch.cc
 void Launch(uint64_t connection, const wire::MessageHeader& header, const wire::LaunchBody& body,
             int* fds, uint32_t count);
 void OpenGate(uint64_t connection, const wire::MessageHeader& header, const wire::SlotBody& body);
 // Reads what the child said. Returns false when the socket is closed.
-void OnControl(uint32_t slot);
+void OnControl(uint32_t index);
 // The process is dead: settles a launch that is still under way. False: it never ran.
-bool SettleDeadLaunch(uint32_t slot);
-void ReplyLaunched(uint32_t slot, uint64_t connection, const wire::MessageHeader& header);
+bool SettleDeadLaunch(uint32_t index);
+void ReplyLaunched(uint32_t index, uint64_t connection, const wire::MessageHeader& header);
 
 // --- attach.cc
 void Attach(uint64_t connection, const wire::MessageHeader& header, const wire::SlotBody& body);
