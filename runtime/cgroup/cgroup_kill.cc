@@ -128,6 +128,8 @@ Status KillV1(const std::string& dir, bool freezer, absl::Time deadline) {
 Status KillV2(const std::string& dir, absl::Time deadline) {
   Status status = Write(dir, "cgroup.kill", "1");
   if (Gone(status)) return absl::OkStatus();
+  // ENODEV: systemd removed the empty scope between the opening and the writing.
+  if (!status.ok() && access(dir.c_str(), F_OK) != 0 && errno == ENOENT) return absl::OkStatus();
   RETURN_IF_ERROR(status);
   return WaitForEvent(dir, "populated 0", deadline);
 }
