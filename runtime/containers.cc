@@ -213,7 +213,10 @@ Status RuntimeImpl::UpdateResources(const std::string& container_id,
   RETURN_IF_ERROR(Annotate(waits_for_scope ? cgroup.Check(resources) : cgroup.Update(resources),
                            "linux.resources"));
   entry->UpdateResources(resources);
-  return absl::OkStatus();
+  if (waits_for_scope || !cgroup.NeedsManager()) return absl::OkStatus();
+  // With one property systemd writes every file of its controller anew: values that it has rounded
+  // and defaults of what it has no property for.
+  return Annotate(cgroup.Apply(entry->Resources()), "linux.resources");
 }
 
 StatusOr<CgroupUsage> RuntimeImpl::ReadUsage(const std::string& container_id, UsageDetail detail) {

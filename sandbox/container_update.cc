@@ -28,19 +28,17 @@ constexpr char kSwapFile[] = "memory.swap.max";
 
 // `memory_swap_limit_in_bytes` counts memory and swap, so it has to be said again with each new
 // memory limit: the sum that was asked for stays, but is never below the memory. What `unified`
-// says of swap is not touched.
+// says of swap is said again too, since it comes after the limits.
 void KeepSwap(const Resources& before, Resources* update) {
   if (update->memory_limit_in_bytes == 0 || update->memory_swap_limit_in_bytes != 0) return;
+  if (auto file = before.unified.find(kSwapFile); file != before.unified.end()) {
+    update->unified.insert(*file);
+  }
   const int64_t sum = before.memory_swap_limit_in_bytes;
   if (sum == 0) return;
   const bool unlimited = sum < 0 || update->memory_limit_in_bytes < 0;
   update->memory_swap_limit_in_bytes =
       unlimited ? -1 : std::max(sum, update->memory_limit_in_bytes);
-}
-
-bool LeavesSwap(const Resources& before, const Resources& update) {
-  return update.memory_swap_limit_in_bytes == 0 && before.memory_swap_limit_in_bytes == 0 &&
-         before.unified.contains(kSwapFile) && !update.unified.contains(kSwapFile);
 }
 
 // The stored specification, from which the container is rebuilt after a restart, with the update.
@@ -70,10 +68,7 @@ Status ManagerImpl::UpdateResources(const Context& context, const std::string& i
   Resources update = asked;
   KeepSwap(record->resources, &update);
   runtime::spec::Resources limits = BuildResources(update);
-  if (limits.memory.has_value()) {
-    limits.memory->check_before_update = true;
-    if (LeavesSwap(record->resources, update)) limits.memory->swap.reset();
-  }
+  if (limits.memory.has_value()) limits.memory->check_before_update = true;
   ASSIGN_OR_RETURN(std::string spec_json, UpdatedSpec(record->spec_json, limits));
   RETURN_IF_ERROR(runtime_->UpdateResources(record->id, limits));
   return Mutate(record->id, [&](ContainerRecord& r) {

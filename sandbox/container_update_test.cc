@@ -36,7 +36,8 @@ TEST_F(UpdateTest, ARestartedDaemonStartsWithTheNewLimits) {
   update.cpuset_cpus = "1";
   ASSERT_OK(manager_->UpdateResources(Context(), id, update));
   Restart();
-  const auto resources = runtime_->FindContainer(id)->spec.linux.resources;
+  ASSERT_OK_AND_ASSIGN(const auto spec, runtime::spec::Parse(StatusOf(id).spec_json));
+  const auto& resources = spec.linux.resources;
   ASSERT_TRUE(resources.has_value());
   EXPECT_EQ(resources->cpu->shares, 512u);
   EXPECT_EQ(resources->cpu->quota, 15500);
@@ -69,7 +70,7 @@ TEST_F(UpdateTest, WhatUnifiedSaysOfSwapStays) {
   const std::string id = Create(resources);
   const auto memory = MemoryAfter(id, Memory(32 << 20));
   EXPECT_EQ(memory.limit, 32 << 20);
-  EXPECT_FALSE(memory.swap.has_value());
+  EXPECT_EQ(runtime_->LastUpdate(id)->unified.at("memory.swap.max"), "1048576");
   EXPECT_EQ(memory.check_before_update, true);
 }
 

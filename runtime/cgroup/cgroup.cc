@@ -93,11 +93,7 @@ Status Cgroup::AttachByManager(pid_t pid, const spec::Resources& resources) cons
   }
   RETURN_IF_ERROR(started);
   for (const Hierarchy& hierarchy : *hierarchies_) {
-    // Not every file that `unified` may name has a property that turns its controller on.
-    if (hierarchy.unified) {
-      EnableInParents(hierarchy, path_,
-                      resources.unified.empty() ? Controllers::kUnmanaged : Controllers::kAll);
-    }
+    if (hierarchy.unified) EnableUnmanaged(hierarchy, path_);
     if (hierarchy.unified || IsSystemdHierarchy(hierarchy)) continue;
     RETURN_IF_ERROR(MakeCgroup(hierarchy, path_, false));
     RETURN_IF_ERROR(WriteFileAt(AT_FDCWD, absl::StrCat(DirIn(hierarchy), "/cgroup.procs"),

@@ -9,7 +9,6 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "runtime/cgroup/cgroup.h"
-#include "runtime/cgroup/cgroup_dir.h"
 #include "runtime/cgroup/devices.h"
 #include "runtime/cgroup/setting.h"
 #include "runtime/cgroup/systemd_scope.h"
@@ -185,9 +184,6 @@ Status Cgroup::Check(const spec::Resources& resources) const {
 Status Cgroup::Update(const spec::Resources& resources) const {
   if (!NeedsManager()) return Apply(resources);
   ASSIGN_OR_RETURN(std::vector<UnitProperty> properties, ScopeProperties(resources, PureUnified()));
-  // Without a limit systemd does not turn a controller on; with the property it keeps it.
-  const Hierarchy* unified = Unified();
-  if (unified != nullptr && Exists()) EnableInParents(*unified, path_, Controllers::kAll);
   // The files first: a value that the kernel refuses must not become a property. And once more: the
   // manager writes what it has rounded.
   return WriteThen(resources, [&](const std::vector<Setting>& settings) {

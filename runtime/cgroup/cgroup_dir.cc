@@ -121,14 +121,12 @@ Status MakeCgroup(const Hierarchy& hierarchy, const std::string& path, bool enab
   }
 }
 
-void EnableInParents(const Hierarchy& hierarchy, const std::string& path, Controllers which) {
+void EnableUnmanaged(const Hierarchy& hierarchy, const std::string& path) {
   static constexpr std::string_view kManaged[] = {"cpu", "cpuset", "io", "memory", "pids"};
-  std::span<const std::string_view> but;
-  if (which == Controllers::kUnmanaged) but = kManaged;
   std::string dir = hierarchy.mount_point;
   std::vector<std::string> parts = absl::StrSplit(path, '/', absl::SkipEmpty());
   for (const std::string& part : parts) {
-    EnableControllers(dir, but);
+    EnableControllers(dir, kManaged);
     absl::StrAppend(&dir, "/", part);
   }
 }

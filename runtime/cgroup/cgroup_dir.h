@@ -20,11 +20,9 @@ namespace berth::runtime {
 // controllers are enabled in the parents if `enable`.
 Status MakeCgroup(const Hierarchy& hierarchy, const std::string& path, bool enable);
 
-// Turns controllers of v2 on in every parent of `path`: kUnmanaged are those that systemd leaves
-// alone (hugetlb, rdma, misc). It turns the others off again where no property of a unit asks for
-// them.
-enum class Controllers { kAll, kUnmanaged };
-void EnableInParents(const Hierarchy& hierarchy, const std::string& path, Controllers which);
+// Turns on, in every parent of `path` on v2, the controllers that systemd leaves alone (hugetlb,
+// rdma, misc). The others are on in a scope that is delegated.
+void EnableUnmanaged(const Hierarchy& hierarchy, const std::string& path);
 
 // Removes the directory, what is below it, and then those empty parents that MakeCgroup made.
 // Waits while the kernel says EBUSY. Missing is OK. Unavailable after the deadline.
