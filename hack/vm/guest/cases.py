@@ -20,7 +20,7 @@ from harness.client import Crictl, Raw  # noqa: E402
 SOCKET = "/run/berth/berthd.sock"
 MODULES = ("resources_v2", "stats_v2", "external_v2")
 # Of a machine that is emulated.
-PATIENCE = 120
+PATIENCE = 60
 
 
 class Guest(Case):
@@ -94,7 +94,7 @@ def main(driver):
             counts[result] += 1
             print(f"{result} {driver}: {module}/{name[5:]}", flush=True)
             if detail:
-                log = subprocess.run(["journalctl", "-u", "berthd", "--no-pager", "-n", "15"],
+                log = subprocess.run(["journalctl", "-u", "berthd", "--no-pager", "-n", "3"],
                                      capture_output=True, text=True, check=False).stdout
                 print("  | " + (detail + log).replace("\n", "\n  | "), flush=True)
     node.raw.close()

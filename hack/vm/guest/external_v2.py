@@ -20,14 +20,15 @@ def refused_under_systemd(t):
 def test_limits_and_updates(t):
     if refused_under_systemd(t):
         return
-    container = t.pod().create(["sleep", "1000"], linux={"resources": {
+    script = "cat /proc/self/cgroup; exec sleep 1000"
+    container = t.pod().create(["sh", "-c", script], linux={"resources": {
         "memoryLimitInBytes": 64 * MIB, "unified": {"memory.low": "4194304"}}})
     t.update(container, cpuQuota=20000, cpuPeriod=100000)
     container.start()
     t.update(container, memoryLimitInBytes=80 * MIB)
     found = [t.read(container, file) for file in ("memory.max", "memory.low", "cpu.max")]
     assert found == [str(80 * MIB), "4194304", "20000 100000"], found
-    assert container.output("cat", "/proc/1/cgroup") == "0::/\n"
+    t.until(lambda: container.log_text() == "0::/\n", "its cgroup to be the root")
 
 
 def test_oom(t):

@@ -85,7 +85,7 @@ def test_bad_unified_key(t):
             container.start()
         except CallError as error:
             assert error.code in ("InvalidArgument", "FailedPrecondition"), error
-            assert f"unified.{key}" in error.message, error
+            assert key in error.message, error
         else:
             raise AssertionError(f"{key} was taken")
     container = pod.run(SLEEP, **limits(cpuShares=512))
@@ -168,8 +168,9 @@ def test_limit_below_usage_is_refused(t):
 
 
 def test_a_reload_of_systemd_resets_nothing(t):
+    # Not memory.oom.group: scopes have no property for it before systemd 253, which clears it.
     unified = {"memory.high": str(60 * MIB), "memory.low": str(8 * MIB),
-               "memory.min": str(4 * MIB), "memory.oom.group": "1", "pids.max": "33"}
+               "memory.min": str(4 * MIB), "pids.max": "33"}
     container = t.pod().run(SLEEP, **limits(
         cpuShares=512, cpuQuota=25000, cpuPeriod=100000, cpusetCpus="0",
         memoryLimitInBytes=64 * MIB, memorySwapLimitInBytes=96 * MIB, unified=unified,
@@ -218,8 +219,9 @@ def test_devices(t):
 
 def test_cgroup_namespace(t):
     """A container sees its own cgroup as the root, cannot change it, and has its files."""
-    container = t.pod().run(SLEEP, **limits(memoryLimitInBytes=64 * MIB))
-    assert container.output("cat", "/proc/1/cgroup") == "0::/\n"
+    container = t.pod().run(["sh", "-c", "cat /proc/self/cgroup; exec sleep 1000"],
+                            **limits(memoryLimitInBytes=64 * MIB))
+    t.until(lambda: container.log_text() == "0::/\n", "its cgroup to be the root")
     assert container.output("cat", "/sys/fs/cgroup/memory.max") == f"{64 * MIB}\n"
     code, _, err = container.exec("sh", "-c", "echo max >/sys/fs/cgroup/memory.max")
     assert code != 0 and "Read-only" in err, (code, err)

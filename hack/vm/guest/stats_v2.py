@@ -37,10 +37,10 @@ def check_pressure(t, directory, stats):
         psi = found[kind]["psi"]
         assert int(found[kind]["timestamp"]) > 0, found[kind]
         for name in ("Some", "Full"):
-            total = int(psi[name].get("total", 0))
+            total = int(psi[name].get("Total", 0))
             low, high = (row[kind].get(name.lower(), 0) for row in (before, after))
             assert low <= total <= high, (kind, name, low, total, high)
-            assert 0 <= float(psi[name].get("avg10", 0)) <= 100, psi
+            assert 0 <= float(psi[name].get("Avg10", 0)) <= 100, psi
 
 
 def test_container(t):
@@ -69,7 +69,7 @@ def test_pressure_rises(t):
     loop = "while :; do :; done"
     container = t.pod().run(["sh", "-c", f"({loop}) & {loop}"],
                             linux={"resources": {"cpusetCpus": "0"}})
-    t.until(lambda: int(stats_of(t, container)["cpu"]["psi"]["Some"].get("total", 0)) > 10_000_000,
+    t.until(lambda: int(stats_of(t, container)["cpu"]["psi"]["Some"].get("Total", 0)) > 10_000_000,
             "pressure")
     check_pressure(t, t.group(container.id), lambda: stats_of(t, container))
 
