@@ -145,8 +145,7 @@ void KillSlots(Pod* pod) {
 }
 
 bool SlotsAreGone(const Pod& pod) {
-  for (uint32_t i = 0; i < wire::kMaxSlots; ++i) {
-    const SlotState& slot = pod.state->slots[i];
+  for (const SlotState& slot : pod.state->slots) {
     if (slot.phase == wire::kSlotFree || slot.phase >= wire::kSlotExited || slot.pid <= 0) continue;
     if (IsOurChild(slot.pid)) return false;
   }
@@ -168,12 +167,11 @@ void FinishDrop(uint32_t index) {
 void Adopt(uint32_t index) {
   Pod* pod = g_spawner.pods[index];
   pod->waits_for_adoption = false;
-  for (uint32_t i = 0; i < wire::kMaxSlots; ++i) {
-    SlotState* slot = &pod->state->slots[i];
-    if (slot->phase == wire::kSlotFree || slot->phase >= wire::kSlotExited || slot->pid <= 0) {
+  for (SlotState& slot : pod->state->slots) {
+    if (slot.phase == wire::kSlotFree || slot.phase >= wire::kSlotExited || slot.pid <= 0) {
       continue;
     }
-    slot->adopted = slot->status_ready != 0 || IsOurChild(slot->pid) ? 1 : 2;
+    slot.adopted = slot.status_ready != 0 || IsOurChild(slot.pid) ? 1 : 2;
   }
   if (StartMonitor(index, /*adopt=*/true) < 0) {
     pod->waits_for_adoption = true;

@@ -106,7 +106,7 @@ void DropRest(SlotState* slot, int log, uint64_t log_offset, const size_t* sizes
     at += sizes[i];
     line += 1;
     // A line ends with its content's newline (two parts) or with a part of its own (three).
-    bool ends = (line == 2 && !(i + 1 < count && sizes[i + 1] == 1)) || line == 3;
+    bool ends = (line == 2 && (i + 1 >= count || sizes[i + 1] != 1)) || line == 3;
     if (!ends) continue;
     line = 0;
     if (at <= written) {

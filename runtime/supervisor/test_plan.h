@@ -14,7 +14,7 @@ namespace berth::runtime {
 
 class TestPlan {
  public:
-  TestPlan& Add(wire::Op op, uint64_t arg = 0, std::string a = {}, std::string b = {},
+  TestPlan& Add(wire::Op op, uint64_t arg = 0, const std::string& a = {}, const std::string& b = {},
                 uint16_t flags = 0, int fd_index = wire::kNoFd) {
     wire::Step step = {};
     step.op = op;
