@@ -223,10 +223,10 @@ INSTANTIATE_TEST_SUITE_P(Where, Stalled,
 
 TEST_P(Stalled, DeadlineCancelAndStall) {
   absl::Notification reached;
-  std::atomic<int> served = 0;
+  std::atomic<bool> cancelling = false;
   FakeRegistry fake([&](const FakeRequest&, FakeConnection& connection) {
     connection.Send(GetParam());
-    if (served++ == 1) reached.Notify();
+    if (cancelling.exchange(false)) reached.Notify();
     connection.Hang();
   });
   auto client = Make(fake.host() + "/a/b:t");
@@ -240,6 +240,8 @@ TEST_P(Stalled, DeadlineCancelAndStall) {
 
   std::stop_source stop;
   absl::Time cancelled;
+  // The request before may have ended without being served.
+  cancelling = true;
   std::thread canceller([&] {
     reached.WaitForNotification();
     cancelled = absl::Now();
