@@ -169,8 +169,12 @@ Status RuntimeImpl::PassGate(const Context& context, const Entry& entry, const C
   Status status = Annotate(cgroup.AttachByManager(pid, entry->Resources()), "linux.resources");
   if (status.ok()) {
     // The manager made the cgroup for this process: only now there is a counter to watch.
-    StatusOr<UniqueFd> oom = cgroup.OpenOomEvents();
-    status = supervisor_->OpenGate(context, entry->key(), oom.ok() ? *std::move(oom) : UniqueFd());
+    OomCounters counters;
+    if (StatusOr<UniqueFd> fd = cgroup.OpenOomEvents(); fd.ok()) counters.cgroup = *std::move(fd);
+    if (StatusOr<UniqueFd> fd = cgroup.OpenParentOomEvents(); fd.ok()) {
+      counters.parent = *std::move(fd);
+    }
+    status = supervisor_->OpenGate(context, entry->key(), std::move(counters));
   }
   if (status.ok()) return status;
   // What still waits at the gate must not stay.

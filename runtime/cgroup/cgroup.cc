@@ -131,6 +131,14 @@ StatusOr<UniqueFd> Cgroup::OpenOomEvents() const {
       O_RDONLY);
 }
 
+StatusOr<UniqueFd> Cgroup::OpenParentOomEvents() const {
+  const Hierarchy* memory = WithController("memory");
+  if (memory == nullptr || !memory->unified) {
+    return absl::NotFoundError("no counter that includes the cgroups below");
+  }
+  return sys::Open(absl::StrCat(HomeIn(*memory), "/../memory.events"), O_RDONLY);
+}
+
 uint64_t Cgroup::ParseOomKills(std::string_view text) {
   for (absl::string_view line : absl::StrSplit(absl::string_view(text.data(), text.size()), '\n')) {
     std::vector<absl::string_view> words = absl::StrSplit(line, ' ');

@@ -73,6 +73,9 @@ class Cgroup {
   // memory.events (v2) or memory.oom_control (v1), O_RDONLY: the counter survives the processes
   // until the cgroup is removed. NotFound without a memory controller.
   StatusOr<UniqueFd> OpenOomEvents() const;
+  // memory.events of the cgroup above, which counts the kills below it too, also in cgroups that
+  // are gone. NotFound if that is a root, or on v1, whose counters are each cgroup's own.
+  StatusOr<UniqueFd> OpenParentOomEvents() const;
   StatusOr<uint64_t> OomKills() const;
   // The counter in either file's content; 0 if there is none. Pure.
   static uint64_t ParseOomKills(std::string_view text);

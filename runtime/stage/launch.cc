@@ -321,7 +321,7 @@ void Launch(uint64_t connection, const wire::MessageHeader& header, const wire::
   slot->generation = body.generation;
   slot->flags = body.flags;
   slot->start_realtime_ns = RealtimeNs();
-  slot->oom_at_launch = ReadOomKills(local->fds[kOomFile]);
+  NoteOomCounters(body.slot);
   Publish();
   slot->phase = wire::kSlotPreparing;
   local->waiter = Waiter{connection, header.sequence, header.op};
@@ -392,11 +392,12 @@ void OpenGate(uint64_t connection, const wire::MessageHeader& header, const wire
   SlotState* slot = &g_monitor.state->slots[body.slot];
   LocalSlot* local = &g_monitor.slots[body.slot];
   if (slot->phase == wire::kSlotGated) {
-    // A repeated request brings the counter again; what it was at the first one counts.
+    // A repeated request brings the counters again; what they were at the first one counts.
     if (local->fds[kOomFile] < 0 && g_monitor.packet.fd_count > 0) {
       local->fds[kOomFile] = g_monitor.packet.Take(0);
-      slot->oom_at_launch = ReadOomKills(local->fds[kOomFile]);
-      TellSpawner(wire::kKeepSlot, body.slot, 1u << kOomFile);
+      if (g_monitor.packet.fd_count > 1) local->fds[kParentOomFile] = g_monitor.packet.Take(1);
+      NoteOomCounters(body.slot);
+      TellSpawner(wire::kKeepSlot, body.slot, 1u << kOomFile | 1u << kParentOomFile);
     }
     local->waiter = Waiter{connection, header.sequence, header.op};
     char go = 1;

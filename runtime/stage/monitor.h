@@ -104,6 +104,12 @@ void MakeNamespaces(uint64_t connection, const wire::MessageHeader& header,
 void ReplyPodInfo(uint64_t connection, const wire::MessageHeader& header, int error,
                   const wire::StepFailure* failure);
 
+// --- oom.cc
+// Remembers how high the slot's counters stand now.
+void NoteOomCounters(uint32_t index);
+// The OOM kills since then, of a process that is dead.
+uint32_t CountOomKills(uint32_t index);
+
 // --- reap.cc
 void OnChildren();
 void OnAdoptedPidfd(uint32_t slot, uint32_t events);
@@ -111,7 +117,6 @@ void OnAdoptedPidfd(uint32_t slot, uint32_t events);
 void OnReapedBySpawner();
 // Record, drain, event.
 void FinishExit(uint32_t slot);
-uint64_t ReadOomKills(int fd);
 void PumpSlot(uint32_t slot, int which);
 void PumpMaster(uint32_t slot);
 

@@ -38,7 +38,8 @@ struct SlotState {
   int64_t start_realtime_ns;
   int64_t exit_realtime_ns;
   int64_t exit_monotonic_ns;
-  uint64_t oom_at_launch;
+  uint64_t oom_at_launch;              // what kOomFile said
+  uint64_t oom_unexplained_at_launch;  // see oom.cc
   uint64_t dropped_lines;
   wire::StepFailure failure;
   uint32_t failed;   // `failure` is valid
@@ -52,7 +53,9 @@ struct PodState {
   uint32_t namespace_mask;
   int32_t pause_pid;
   int32_t monitor_pid;
-  uint32_t reserved[11];
+  uint32_t reserved1;
+  uint64_t oom_kills_recorded;  // in exit records of processes that had a kParentOomFile
+  uint32_t reserved[8];
   SlotState slots[wire::kMaxSlots];
 };
 
@@ -71,7 +74,8 @@ enum SlotFd : uint32_t {
   kOomFile,
   kControl,
   kMaster,    // pty
-  kTtyWrite,  // between the pty and kOutRead
+  kTtyWrite,       // between the pty and kOutRead
+  kParentOomFile,  // as kOomFile, of the cgroup above
   kStdinWrite,
   kAttached,  // the output's copy for the daemon
   kSlotFdCount,

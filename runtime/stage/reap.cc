@@ -50,9 +50,7 @@ void WriteRecord(uint32_t index) {
   record.slot = index;
   record.pid = slot.pid;
   record.wait_status = slot.wait_status;
-  uint64_t kills = ReadOomKills(g_monitor.slots[index].fds[kOomFile]);
-  record.oom_kills =
-      static_cast<uint32_t>(kills > slot.oom_at_launch ? kills - slot.oom_at_launch : 0);
+  record.oom_kills = CountOomKills(index);
   if ((slot.flags & wire::kLaunchExec) != 0) record.flags |= wire::kExitIsExec;
   if (record.oom_kills > 0) record.flags |= wire::kExitOomKilled;
   if (slot.status_ready == 2) record.flags |= wire::kExitStatusUnknown;
@@ -111,26 +109,6 @@ int FindByPid(int pid) {
 
 }  // namespace
 
-uint64_t ReadOomKills(int fd) {
-  if (fd < 0) return 0;
-  char text[512];
-  ssize_t n = ::pread(fd, text, sizeof text - 1, 0);
-  if (n <= 0) return 0;
-  text[n] = 0;
-  for (const char* line = text; line != nullptr && *line != 0;) {
-    if (strncmp(line, "oom_kill ", 9) == 0) {
-      uint64_t value = 0;
-      for (const char* p = line + 9; *p >= '0' && *p <= '9'; ++p) {
-        value = value * 10 + static_cast<uint64_t>(*p - '0');
-      }
-      return value;
-    }
-    line = strchr(line, '\n');
-    if (line != nullptr) ++line;
-  }
-  return 0;
-}
-
 void PumpSlot(uint32_t index, int which) {
   int* fds = g_monitor.slots[index].fds;
   if (fds[which == 0 ? kOutRead : kErrRead] < 0) return;
@@ -171,7 +149,9 @@ void FinishExit(uint32_t index) {
   CloseSlotFd(index, kStdinWrite);
   CloseSlotFd(index, kPidfd);
   CloseSlotFd(index, kOomFile);
-  TellSpawner(wire::kDropSlot, index, 1u << kPidfd | 1u << kOomFile | 1u << kControl);
+  CloseSlotFd(index, kParentOomFile);
+  TellSpawner(wire::kDropSlot, index,
+              1u << kPidfd | 1u << kOomFile | 1u << kControl | 1u << kParentOomFile);
   if ((slot->flags & wire::kLaunchExec) != 0) FreeSlot(index);
 }
 

@@ -69,10 +69,11 @@ StatusOr<Launched> SupervisorImpl::Launch(const Context& context, LaunchRequest 
 }
 
 Status SupervisorImpl::OpenGate(const Context& context, const ProcessKey& key,
-                                UniqueFd oom_counter) {
+                                OomCounters counters) {
   wire::SlotBody body = BodyFor(key);
   std::vector<int> fds;
-  if (oom_counter.ok()) fds.push_back(oom_counter.get());
+  if (counters.cgroup.ok()) fds.push_back(counters.cgroup.get());
+  if (counters.cgroup.ok() && counters.parent.ok()) fds.push_back(counters.parent.get());
   ASSIGN_OR_RETURN(ChannelReply reply, CallMonitor(key.pod_id, wire::kOpenGate, BytesOf(body), fds,
                                                    context.deadline()));
   wire::LaunchReply failed = reply.As<wire::LaunchReply>();

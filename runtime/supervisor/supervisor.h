@@ -55,6 +55,14 @@ struct LaunchRequest {
   UniqueFd log;             // O_APPEND log file; not set with kLog: drain and discard
 };
 
+// The counters of a cgroup that exists only once the process is in it, as LaunchRequest's.
+struct OomCounters {
+  UniqueFd cgroup;  // optional
+  // Of the cgroup above, optional: says so where a manager removes the cgroup, and with it what the
+  // first counter told, before the monitor hears of the death.
+  UniqueFd parent;
+};
+
 struct Launched {
   pid_t pid = 0;  // in the daemon's PID namespace
   UniqueFd pidfd;
@@ -139,9 +147,8 @@ class Supervisor {
   // Returns when the program runs, or waits at a gate, or failed: then the message names the step
   // ("mount /proc: Operation not permitted") and the code is errno's.
   virtual StatusOr<Launched> Launch(const Context& context, LaunchRequest request) = 0;
-  // `oom_counter` as in LaunchRequest, for a cgroup that exists only once the process is in it.
   virtual Status OpenGate(const Context& context, const ProcessKey& key,
-                          UniqueFd oom_counter = {}) = 0;
+                          OomCounters counters = {}) = 0;
   // Opens a pidfd of a running process again. NotFound if it has ended.
   virtual StatusOr<Launched> Open(const ProcessKey& key) = 0;
   // What the monitor knows; exit records of the file included.

@@ -27,7 +27,7 @@ TEST_F(SupervisorTest, CountsOomKillsOfACounterThatComesWithTheGate) {
   ASSERT_OK_AND_ASSIGN(Launched launched, Run("pod", 0, 1, "exec sleep 1000", gate));
   EXPECT_TRUE(launched.waits_at_gate);
   ASSERT_OK_AND_ASSIGN(UniqueFd counter, sys::Open(dir_ + "/events", O_RDONLY));
-  ASSERT_OK(supervisor_->OpenGate(Context(), {"pod", 0, 1}, std::move(counter)));
+  ASSERT_OK(supervisor_->OpenGate(Context(), {"pod", 0, 1}, {std::move(counter), {}}));
   // The adopter has the counter and its first value too.
   ASSERT_EQ(kill(namespaces_.monitor_pid, SIGKILL), 0);
   ASSERT_TRUE(exits_.WaitForAdoption("pod"));
@@ -46,11 +46,41 @@ TEST_F(SupervisorTest, CallsNoOomKillWhatTheCounterDoesNotShow) {
   gate.Add(Op::kGate, 1);
   ASSERT_OK_AND_ASSIGN(Launched launched, Run("pod", 0, 1, "exec sleep 1000", gate));
   ASSERT_OK_AND_ASSIGN(UniqueFd counter, sys::Open(dir_ + "/events", O_RDONLY));
-  ASSERT_OK(supervisor_->OpenGate(Context(), {"pod", 0, 1}, std::move(counter)));
+  ASSERT_OK(supervisor_->OpenGate(Context(), {"pod", 0, 1}, {std::move(counter), {}}));
   ASSERT_OK(sys::PidfdSendSignal(launched.pidfd.get(), SIGKILL));
   ASSERT_OK_AND_ASSIGN(wire::ExitRecord record, exits_.Wait(1));
   EXPECT_EQ(record.oom_kills, 0u);
   EXPECT_EQ(record.flags & wire::kExitOomKilled, 0);
+}
+
+// A directory reads as badly as the file of a cgroup that a manager has removed.
+TEST_F(SupervisorTest, TheParentsCounterTellsOfAnOomKillWhoseOwnCounterIsGone) {
+  MakePod("pod");
+  std::ofstream(dir_ + "/own") << "oom_kill 0\n";
+  std::ofstream(dir_ + "/parent") << "oom_kill 7\n";
+  TestPlan gate;
+  gate.Add(Op::kGate, 1);
+  const std::string own[] = {"/own", "", ""};
+  std::vector<Launched> launched(3);
+  for (uint32_t i = 0; i < 3; ++i) {
+    ASSERT_OK_AND_ASSIGN(launched[i], Run("pod", i, i + 1, "exec sleep 1000", gate));
+    OomCounters counters;
+    ASSERT_OK_AND_ASSIGN(counters.cgroup, sys::Open(dir_ + own[i], O_RDONLY));
+    ASSERT_OK_AND_ASSIGN(counters.parent, sys::Open(dir_ + "/parent", O_RDONLY));
+    ASSERT_OK(supervisor_->OpenGate(Context(), {"pod", i, i + 1}, std::move(counters)));
+  }
+  // A child of the first was killed, and the second, which is gone with its cgroup.
+  std::ofstream(dir_ + "/own") << "oom_kill 1\n";
+  std::ofstream(dir_ + "/parent") << "oom_kill 9\n";
+  ASSERT_EQ(kill(namespaces_.monitor_pid, SIGKILL), 0);
+  ASSERT_TRUE(exits_.WaitForAdoption("pod"));
+  const uint32_t kills[] = {1, 1, 0};
+  for (uint32_t i : {1, 2, 0}) {
+    ASSERT_OK(sys::PidfdSendSignal(launched[i].pidfd.get(), SIGKILL));
+    ASSERT_OK_AND_ASSIGN(wire::ExitRecord record, exits_.Wait(i + 1));
+    EXPECT_EQ(record.oom_kills, kills[i]) << i;
+    EXPECT_EQ((record.flags & wire::kExitOomKilled) != 0, kills[i] > 0) << i;
+  }
 }
 
 TEST_F(SupervisorTest, StartsPodsProcessesWithEverySignalAtItsDefault) {

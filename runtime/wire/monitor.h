@@ -31,7 +31,7 @@ enum MonitorOp : uint16_t {
   kLaunch = 12,      // LaunchBody [plan memfd, LaunchFds.., plan fds..] -> LaunchReply [pidfd, an
                      // exec's terminal?]
   kMoreFds = 13,     // [plan fds..]; no reply
-  kOpenGate = 14,    // SlotBody [OOM counter?] -> LaunchReply
+  kOpenGate = 14,    // SlotBody [OOM counter?, its parent's?] -> LaunchReply
   kOpen = 15,        // SlotBody -> LaunchReply [pidfd]; ESRCH if it has ended
   kList = 16,        // -> array of ListEntry
   kReopenLog = 17,   // SlotBody [log] -> empty; ESRCH if it has ended
