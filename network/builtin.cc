@@ -12,6 +12,7 @@
 #include "base/id.h"
 #include "base/undo.h"
 #include "network/netlink/link.h"
+#include "network/netlink/shaper.h"
 #include "network/pod_namespace.h"
 #include "network/ranged.h"
 #include "network/rules.h"
@@ -114,16 +115,32 @@ StatusOr<int> Builtin::CreateLink(netlink::Socket& socket, const std::string& li
   return netlink::CreateVeth(socket, spec);
 }
 
-Status Builtin::Connect(const std::string& link, uint64_t place, int netns_fd) {
+Status Builtin::Limit(netlink::Socket& socket, int index, const std::string& link,
+                      const Bandwidth& bandwidth) {
+  // What the pod receives is what the host's end sends, and the other way round.
+  if (bandwidth.ingress > 0) {
+    RETURN_IF_ERROR(netlink::LimitSending(socket, index, bandwidth.ingress));
+  }
+  if (bandwidth.egress == 0) return absl::OkStatus();
+  const netlink::ReceiveLimit limit{index, Config::ShaperName(link), config_.mtu(),
+                                    bandwidth.egress};
+  Status status = netlink::LimitReceiving(socket, limit);
+  if (!absl::IsAlreadyExists(status)) return status;
+  RETURN_IF_ERROR(DeleteLinkByName(limit.shaper));
+  return netlink::LimitReceiving(socket, limit);
+}
+
+Status Builtin::Connect(const std::string& link, uint64_t place, const AttachRequest& request) {
   // Opened here, it works in the host's namespace from the pod's too.
   ASSIGN_OR_RETURN(netlink::Socket socket, netlink::Socket::Open(NETLINK_ROUTE));
-  ASSIGN_OR_RETURN(int index, CreateLink(socket, link, place, netns_fd));
+  ASSIGN_OR_RETURN(int index, CreateLink(socket, link, place, request.netns_fd));
+  RETURN_IF_ERROR(Limit(socket, index, link, request.bandwidth));
   std::vector<PodAddress> addresses;
   for (const IpAddress& address : ipam_.AddressesOf(place)) {
     const IpRange& range = address.v6() ? *config_.v6() : config_.v4();
     addresses.push_back({address, range.length(), range.At(kGatewayPlace)});
   }
-  RETURN_IF_ERROR(ConfigurePodNamespace(netns_fd, kPodInterface, addresses, [&] {
+  RETURN_IF_ERROR(ConfigurePodNamespace(request.netns_fd, kPodInterface, addresses, [&] {
     netlink::Message up = netlink::SetUpMessage(index, link);
     return socket.Execute(up);
   }));
@@ -144,8 +161,10 @@ StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& req
     again = pods_.contains(pod_id);
   }
   if (again) RETURN_IF_ERROR(Detach(context, pod_id));
-  if (!reaper_->Finish(link, absl::Now() + kPatience)) {
-    return absl::UnavailableError(absl::StrCat("interface ", link, " is still being removed"));
+  for (const std::string& name : {link, Config::ShaperName(link)}) {
+    if (!reaper_->Finish(name, absl::Now() + kPatience)) {
+      return absl::UnavailableError(absl::StrCat("interface ", name, " is still being removed"));
+    }
   }
 
   Undo undo;
@@ -165,7 +184,8 @@ StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& req
   ASSIGN_OR_RETURN(std::vector<PortRule> rules,
                    ports_.Claim(pod_id, request.port_mappings, addresses));
   undo.Add([&] { ports_.Release(pod_id); });
-  RETURN_IF_ERROR(Register(pod_id, {link, place}));
+  const bool shaped = request.bandwidth.egress > 0;
+  RETURN_IF_ERROR(Register(pod_id, {link, place, shaped}));
   undo.Add([&] {
     absl::MutexLock lock(&mutex_);
     pods_.erase(pod_id);
@@ -173,7 +193,10 @@ StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& req
   });
 
   linked = true;
-  RETURN_IF_ERROR(Connect(link, place, request.netns_fd));
+  if (shaped) {
+    undo.Add([&] { DeleteLinkByName(Config::ShaperName(link)).IgnoreError(); });
+  }
+  RETURN_IF_ERROR(Connect(link, place, request));
   RETURN_IF_ERROR(InstallPorts(rules));
   undo.Commit();
 
@@ -183,6 +206,7 @@ StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& req
   lease.mac = MacText(MacOf(addresses.front()));
   for (const IpAddress& address : addresses) lease.addresses.push_back(address.str());
   lease.port_mappings = request.port_mappings;
+  lease.bandwidth = request.bandwidth;
   return lease;
 }
 
@@ -229,10 +253,12 @@ Status Builtin::Detach(const Context&, const std::string& pod_id) {
   if (!IsId(pod_id)) return absl::InvalidArgumentError("pod_id: not 64 hexadecimal digits");
   RETURN_IF_ERROR(UninstallPorts(pod_id));
   std::string link = config_.LinkName(pod_id);
+  bool shaped = false;
   {
     absl::MutexLock lock(&mutex_);
     auto it = pods_.find(pod_id);
     if (it != pods_.end()) {
+      shaped = it->second.shaped;
       if (it->second.place) {
         ipam_.Quarantine(*it->second.place);
         quarantine_[link] = *it->second.place;
@@ -245,6 +271,8 @@ Status Builtin::Detach(const Context&, const std::string& pod_id) {
     }
   }
   reaper_->Add(link);
+  // This one nothing else would remove.
+  if (shaped) reaper_->Add(Config::ShaperName(link));
   return absl::OkStatus();
 }
 
@@ -302,6 +330,7 @@ Status Builtin::RecoverLease(const Lease& lease) {
     if (!pod.place) pod.place = ipam_.PlaceOf(address);
     addresses.push_back(address);
   }
+  pod.shaped = lease.bandwidth.egress > 0;
   RETURN_IF_ERROR(Register(lease.pod_id, pod));
   if (pod.place) ipam_.Mark(*pod.place);
   return ports_.Claim(lease.pod_id, lease.port_mappings, addresses).status();
@@ -324,14 +353,19 @@ Status Builtin::RemoveForeignLinks() {
   std::set<std::string> known;
   {
     absl::MutexLock lock(&mutex_);
-    for (const auto& [link, pod] : pod_of_link_) known.insert(link);
+    for (const auto& [pod_id, pod] : pods_) {
+      known.insert(pod.link);
+      if (pod.shaped) known.insert(Config::ShaperName(pod.link));
+    }
   }
   ASSIGN_OR_RETURN(netlink::Socket socket, netlink::Socket::Open(NETLINK_ROUTE));
   ASSIGN_OR_RETURN(std::vector<netlink::Link> links, netlink::ListLinks(socket));
   std::vector<int> foreign;
   for (const netlink::Link& link : links) {
-    if (link.kind == "veth" && link.master == bridge_.index &&
-        link.name.starts_with(config_.link_prefix()) && !known.contains(link.name)) {
+    const bool ours = (link.kind == "veth" && link.master == bridge_.index &&
+                       link.name.starts_with(config_.link_prefix())) ||
+                      (link.kind == "ifb" && link.name.starts_with(config_.shaper_prefix()));
+    if (ours && !known.contains(link.name)) {
       foreign.push_back(link.index);
     }
   }

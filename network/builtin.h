@@ -49,13 +49,16 @@ class Builtin final : public Network {
   struct Pod {
     std::string link;
     std::optional<uint64_t> place;  // none: a recovered address outside of today's ranges
+    bool shaped = false;            // there is an interface that limits what it sends
   };
 
   Builtin(Config config, Bridge bridge, bool ipv6);
   // Enters the pod into the tables with a link name of its own.
   Status Register(const std::string& pod_id, const Pod& pod);
   // The veth with the pod's end configured, both ends able to send.
-  Status Connect(const std::string& link, uint64_t place, int netns_fd);
+  Status Connect(const std::string& link, uint64_t place, const AttachRequest& request);
+  Status Limit(netlink::Socket& socket, int index, const std::string& link,
+               const Bandwidth& bandwidth);
   StatusOr<int> CreateLink(netlink::Socket& socket, const std::string& link, uint64_t place,
                            int netns_fd);
   Status InstallPorts(const std::vector<PortRule>& rules);

@@ -32,18 +32,9 @@ INSTANTIATE_TEST_SUITE_P(Builtin, NetworkConformance, testing::Values(BuiltinPar
 std::string Links() { return RunForTest({"ip", "-o", "link"}); }
 std::string Table() { return RunForTest({"nft", "list", "table", "inet", "berth"}); }
 
-// True once `done` holds; polls because nothing tells a test that the kernel has cleaned up.
-bool Within(absl::Duration limit, const std::function<bool()>& done) {
-  absl::Time deadline = absl::Now() + limit;
-  while (!done()) {
-    if (absl::Now() > deadline) return false;
-    absl::SleepFor(absl::Milliseconds(2));
-  }
-  return true;
-}
 // The kernel ends namespaces one after the other, in its own time.
 bool VethsGoAway() {
-  return Within(absl::Seconds(30), [] { return Links().find("veth") == std::string::npos; });
+  return WithinForTest(absl::Seconds(30), [] { return Links().find("veth") == std::string::npos; });
 }
 
 struct TestPod {
@@ -369,7 +360,7 @@ TEST_F(BuiltinTest, StatusTellsOfForwardingAndOfALostBridge) {
   Make();
   EXPECT_THAT(network_->GetStatus().message, HasSubstr("ip_forward"));
   RunForTest({"ip", "link", "del", "berth0"});
-  EXPECT_TRUE(Within(absl::Seconds(1), [&] { return !network_->GetStatus().ready; }));
+  EXPECT_TRUE(WithinForTest(absl::Seconds(1), [&] { return !network_->GetStatus().ready; }));
   EXPECT_EQ(network_->GetStatus().reason, "BridgeGone");
 }
 

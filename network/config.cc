@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "absl/strings/strip.h"
 #include "network/ipam.h"
 
 namespace berth::network {
@@ -72,6 +73,11 @@ StatusOr<Config> Config::Parse(const BuiltinOptions& options) {
 
 std::string Config::LinkName(std::string_view pod_id) const {
   return absl::StrCat(link_prefix_, Base32(Hash(pod_id), 8));
+}
+
+std::string Config::ShaperName(std::string_view link) {
+  return absl::StrCat("ifb",
+                      absl::StripPrefix(absl::string_view(link.data(), link.size()), "veth"));
 }
 
 std::array<uint8_t, 6> MacOf(const IpAddress& v4) {

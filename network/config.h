@@ -28,6 +28,9 @@ class Config {
   const std::string& link_prefix() const { return link_prefix_; }
   // The host's end for a pod: the prefix and 8 characters of a hash of the ID.
   std::string LinkName(std::string_view pod_id) const;
+  // What limits the sending of the pod with this link: "ifb" instead of "veth".
+  static std::string ShaperName(std::string_view link);
+  std::string shaper_prefix() const { return ShaperName(link_prefix_); }
 
   const IpRange& v4() const { return v4_; }
   const std::optional<IpRange>& v6() const { return v6_; }

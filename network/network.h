@@ -30,10 +30,17 @@ struct PortMapping {
   std::string host_ip;     // textual IPv4 or IPv6
 };
 
+// In bits per second, of all that the pod receives (ingress) and sends. 0: no limit.
+struct Bandwidth {
+  uint64_t ingress = 0;
+  uint64_t egress = 0;
+};
+
 struct AttachRequest {
   std::string pod_id;  // 64 hexadecimal digits
   int netns_fd = -1;   // borrowed for the call
   std::vector<PortMapping> port_mappings;
+  Bandwidth bandwidth = {};
 };
 
 // What a pod owns while attached: the pod's record keeps it and Recover gets it back.
@@ -43,6 +50,7 @@ struct Lease {
   std::string mac;                     // "aa:bb:.."
   std::vector<std::string> addresses;  // textual, without prefix length; IPv4 first
   std::vector<PortMapping> port_mappings;
+  Bandwidth bandwidth = {};
 };
 
 struct NetworkStatus {
@@ -93,7 +101,8 @@ class Network {
 Status BringUpLoopback(int netns_fd);
 
 // All names derive from `instance`, so that several daemons run side by side: bridge
-// "<instance>0", veths "<prefix><hash of pod ID>", nft table "inet <instance>".
+// "<instance>0", veths "<prefix><hash of pod ID>", nft table "inet <instance>"; ifb interfaces
+// named like the veths, of pods whose sending is limited.
 struct BuiltinOptions {
   std::string instance = "berth";  // [a-z][a-z0-9]{0,9}
   std::string subnet_v4 = "10.88.0.0/16";

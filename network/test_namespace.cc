@@ -18,6 +18,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "base/netns_thread.h"
 #include "network/ip.h"
 #include "network/network.h"
@@ -154,6 +155,15 @@ std::string RunInForTest(int netns, const std::vector<std::string>& command, boo
 struct EchoForTest::Worker {
   std::thread thread;
 };
+
+bool WithinForTest(absl::Duration limit, const std::function<bool()>& done) {
+  const absl::Time deadline = absl::Now() + limit;
+  while (!done()) {
+    if (absl::Now() > deadline) return false;
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  return true;
+}
 
 EchoForTest::EchoForTest(int netns, int type, uint16_t port, std::string name)
     : type_(type), name_(std::move(name)), stop_(eventfd(0, EFD_CLOEXEC)) {

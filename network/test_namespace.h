@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 
@@ -21,6 +22,9 @@ UniqueFd MakeNamespaceForTest();
 std::string RunForTest(const std::vector<std::string>& command, bool may_fail = false);
 // The same inside `netns`.
 std::string RunInForTest(int netns, const std::vector<std::string>& command, bool may_fail = false);
+
+// True once `done` holds; polls because nothing tells a test that the kernel has cleaned up.
+bool WithinForTest(absl::Duration limit, const std::function<bool()>& done);
 
 struct EndpointForTest {
   std::string address;

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "sandbox/bandwidth.h"
 #include "sandbox/manager_impl.h"
 #include "sandbox/pod_files.h"
 #include "sandbox/user_namespace.h"
@@ -130,6 +131,7 @@ Status ManagerImpl::ValidatePod(const PodConfig& config, const std::string& hand
   RETURN_IF_ERROR(CheckHostname(config.hostname));
   RETURN_IF_ERROR(CheckNamespaces(config.security));
   RETURN_IF_ERROR(CheckPorts(config.port_mappings));
+  RETURN_IF_ERROR(BandwidthOf(config.annotations).status());
   if (config.dns.has_value()) RETURN_IF_ERROR(ValidateDns(*config.dns));
   return absl::OkStatus();
 }
@@ -181,6 +183,7 @@ std::vector<Step> ManagerImpl::PodSteps(PodRecord* record, TimedCall* call) {
          if (!own_network) return absl::OkStatus();
          network::AttachRequest request{record->id, info.netns.get(),
                                         NetworkMappings(record->config.port_mappings)};
+         ASSIGN_OR_RETURN(request.bandwidth, BandwidthOf(record->config.annotations));
          begin_ns = NowNs();
          StatusOr<network::Lease> attached = network_->Attach(Context(), request);
          call->Step("pod-namespaces: network", begin_ns, !attached.ok());

@@ -5,6 +5,7 @@
 // Otherwise the monitors' word counts. Half-done creations are undone, half-done removals finished.
 #include "base/log.h"
 #include "images/images.h"
+#include "sandbox/bandwidth.h"
 #include "sandbox/manager_impl.h"
 
 namespace berth::sandbox {
@@ -49,6 +50,9 @@ Status ManagerImpl::RecoverPods(std::vector<network::Lease>* leases) {
         lease.port_mappings.push_back({static_cast<network::Protocol>(mapping.protocol),
                                        static_cast<uint16_t>(mapping.container_port),
                                        static_cast<uint16_t>(mapping.host_port), mapping.host_ip});
+      }
+      if (StatusOr<network::Bandwidth> limits = BandwidthOf(pod->config.annotations); limits.ok()) {
+        lease.bandwidth = *limits;
       }
       leases->push_back(std::move(lease));
     }

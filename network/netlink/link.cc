@@ -189,6 +189,18 @@ StatusOr<int> CreateVeth(Socket& socket, const VethSpec& spec) {
   return status;
 }
 
+StatusOr<int> CreateIfb(Socket& socket, const std::string& name, uint32_t mtu) {
+  Message create(absl::StrCat("create ifb ", name), RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL,
+                 AsBytes(Header(0)));
+  create.PutString(IFLA_IFNAME, name);
+  create.PutU32(IFLA_MTU, mtu);
+  create.Begin(IFLA_LINKINFO);
+  create.PutString(IFLA_INFO_KIND, "ifb");
+  create.End();
+  RETURN_IF_ERROR(socket.Execute(create));
+  return static_cast<int>(if_nametoindex(name.c_str()));
+}
+
 Status DeleteLinks(Socket& socket, const std::vector<int>& indexes) {
   if (indexes.size() == 1) {
     Message remove(absl::StrCat("delete interface ", indexes[0]), RTM_DELLINK, 0,

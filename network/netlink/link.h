@@ -55,6 +55,9 @@ struct VethSpec {
 // end.
 StatusOr<int> CreateVeth(Socket& socket, const VethSpec& spec);
 
+// An interface of kind ifb, down. AlreadyExists if the name is taken.
+StatusOr<int> CreateIfb(Socket& socket, const std::string& name, uint32_t mtu);
+
 // Removes the interfaces in one kernel operation, which waits for readers once and not per
 // interface (9 to 30 ms). Missing ones are OK.
 Status DeleteLinks(Socket& socket, const std::vector<int>& indexes);

@@ -7,6 +7,7 @@ import subprocess
 import urllib.request
 
 from harness import wait
+from harness.case import own_node
 
 NGINX = "registry.k8s.io/e2e-test-images/nginx:1.14-2"
 
@@ -66,6 +67,28 @@ def test_hostname_and_resolver(t):
     lines = container.output("cat", "/etc/resolv.conf").split("\n")
     for line in ("nameserver 10.9.8.7", "search example.org", "options ndots:3"):
         assert line in lines, lines
+
+
+@own_node()
+def test_bandwidth_is_limited(t):
+    """By annotations, in both directions, over a restart; gone with the pod."""
+    def limits():
+        return subprocess.run(["tc", "qdisc", "show"], check=True, capture_output=True,
+                              text=True).stdout
+
+    pod = t.pod(annotations={"kubernetes.io/ingress-bandwidth": "8M",
+                             "kubernetes.io/egress-bandwidth": "2Mi"})
+    assert " rate 8Mbit " in limits() and " rate 2097Kbit " in limits(), limits()
+    t.node.runtime.kill()
+    t.node.runtime.start()
+    t.node.connect()
+    assert " rate 2097Kbit " in limits(), limits()
+    pod.stop()
+    wait.until(lambda: "tbf" not in limits(), 2, "the limits to go")
+    for key in ("ingress", "egress"):
+        name = f"kubernetes.io/{key}-bandwidth"
+        t.fails("InvalidArgument", "RunPodSandbox", {"config": t.pod_config(
+            annotations={name: "fast"})}, part=f'config.annotations["{name}"]')
 
 
 def test_host_network(t):
