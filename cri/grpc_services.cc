@@ -85,7 +85,11 @@ struct Shared {
   }
 
 using RuntimeBase = v1::RuntimeService::WithRawCallbackMethod_ListPodSandbox<
-    v1::RuntimeService::WithRawCallbackMethod_ListContainers<v1::RuntimeService::CallbackService>>;
+    v1::RuntimeService::WithRawCallbackMethod_ListContainers<
+        v1::RuntimeService::WithRawCallbackMethod_ListContainerStats<
+            v1::RuntimeService::WithRawCallbackMethod_ListPodSandboxStats<
+                v1::RuntimeService::WithRawCallbackMethod_ListPodSandboxMetrics<
+                    v1::RuntimeService::CallbackService>>>>>;
 
 class RuntimeService final : public RuntimeBase {
  public:
@@ -124,13 +128,13 @@ class RuntimeService final : public RuntimeBase {
   BERTH_SERVE(PortForward, Inline, streaming, PortForward)
 
   BERTH_SERVE(ContainerStats, Work, stats, GetContainer)
-  BERTH_SERVE(ListContainerStats, Work, stats, ListContainers)
+  BERTH_SERVE_ENCODED(ListContainerStats, Work, stats, ListContainers)
   BERTH_SERVE_LIST(StreamContainerStats, Work, stats, StreamContainers)
   BERTH_SERVE(PodSandboxStats, Work, stats, GetPod)
-  BERTH_SERVE(ListPodSandboxStats, Work, stats, ListPods)
+  BERTH_SERVE_ENCODED(ListPodSandboxStats, Work, stats, ListPods)
   BERTH_SERVE_LIST(StreamPodSandboxStats, Work, stats, StreamPods)
   BERTH_SERVE(ListMetricDescriptors, Inline, stats, Descriptors)
-  BERTH_SERVE(ListPodSandboxMetrics, Work, stats, ListMetrics)
+  BERTH_SERVE_ENCODED(ListPodSandboxMetrics, Work, stats, ListMetrics)
   BERTH_SERVE_LIST(StreamPodSandboxMetrics, Work, stats, StreamMetrics)
 
   BERTH_REFUSE(CheckpointContainer)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/stats_handlers.h"
 
+#include "absl/strings/str_join.h"
 #include "cri/metrics.h"
 #include "cri/translate_common.h"
 #include "cri/translate_stats.h"
@@ -34,15 +35,16 @@ StatusOr<v1::ContainerStatsResponse> StatsHandlers::GetContainer(
   return response;
 }
 
-StatusOr<v1::ListContainerStatsResponse> StatsHandlers::ListContainers(
-    const Context&, const v1::ListContainerStatsRequest& request) {
-  const std::string filesystem = statistics_->filesystem();
-  v1::ListContainerStatsResponse response;
-  for (const sandbox::ContainerStats& stats :
-       statistics_->ListContainerStats(FromStatsFilter(request.filter()))) {
-    ToContainerStats(stats, filesystem, response.add_stats());
-  }
-  return response;
+StatusOr<std::string> StatsHandlers::ListContainers(const Context&,
+                                                    const v1::ListContainerStatsRequest& request) {
+  return absl::StrJoin(statistics_->EncodeContainerStats(
+                           FromStatsFilter(request.filter()),
+                           [filesystem = statistics_->filesystem()](const auto& stats) {
+                             v1::ListContainerStatsResponse one;
+                             ToContainerStats(stats, filesystem, one.add_stats());
+                             return one.SerializeAsString();
+                           }),
+                       "");
 }
 
 StatusOr<ChunkSource<v1::StreamContainerStatsResponse>> StatsHandlers::StreamContainers(
@@ -66,15 +68,16 @@ StatusOr<v1::PodSandboxStatsResponse> StatsHandlers::GetPod(
   return response;
 }
 
-StatusOr<v1::ListPodSandboxStatsResponse> StatsHandlers::ListPods(
-    const Context&, const v1::ListPodSandboxStatsRequest& request) {
-  const std::string filesystem = statistics_->filesystem();
-  v1::ListPodSandboxStatsResponse response;
-  for (const sandbox::PodStats& stats :
-       statistics_->ListPodStats(FromStatsFilter(request.filter()), UsageDetail::kStats)) {
-    ToPodStats(stats, filesystem, response.add_stats());
-  }
-  return response;
+StatusOr<std::string> StatsHandlers::ListPods(const Context&,
+                                              const v1::ListPodSandboxStatsRequest& request) {
+  return absl::StrJoin(
+      statistics_->EncodePodStats(FromStatsFilter(request.filter()), UsageDetail::kStats,
+                                  [filesystem = statistics_->filesystem()](const auto& stats) {
+                                    v1::ListPodSandboxStatsResponse one;
+                                    ToPodStats(stats, filesystem, one.add_stats());
+                                    return one.SerializeAsString();
+                                  }),
+      "");
 }
 
 StatusOr<ChunkSource<v1::StreamPodSandboxStatsResponse>> StatsHandlers::StreamPods(
@@ -96,14 +99,16 @@ StatusOr<v1::ListMetricDescriptorsResponse> StatsHandlers::Descriptors(
   return response;
 }
 
-StatusOr<v1::ListPodSandboxMetricsResponse> StatsHandlers::ListMetrics(
-    const Context&, const v1::ListPodSandboxMetricsRequest&) {
-  const std::string filesystem = statistics_->filesystem();
-  v1::ListPodSandboxMetricsResponse response;
-  for (const sandbox::PodStats& stats : statistics_->ListPodStats({}, UsageDetail::kAll)) {
-    ToPodMetrics(stats, filesystem, response.add_pod_metrics());
-  }
-  return response;
+StatusOr<std::string> StatsHandlers::ListMetrics(const Context&,
+                                                 const v1::ListPodSandboxMetricsRequest&) {
+  return absl::StrJoin(
+      statistics_->EncodePodStats({}, UsageDetail::kAll,
+                                  [filesystem = statistics_->filesystem()](const auto& stats) {
+                                    v1::ListPodSandboxMetricsResponse one;
+                                    ToPodMetrics(stats, filesystem, one.add_pod_metrics());
+                                    return one.SerializeAsString();
+                                  }),
+      "");
 }
 
 StatusOr<ChunkSource<v1::StreamPodSandboxMetricsResponse>> StatsHandlers::StreamMetrics(

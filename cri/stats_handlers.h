@@ -10,27 +10,28 @@
 
 namespace berth::cri {
 
-// Thread safe. All read files, but for Descriptors.
+// Thread safe. All read files, but for Descriptors. The lists are returned as bytes, made on
+// several threads at once; see joined.h for why that is one message.
 class StatsHandlers {
  public:
   explicit StatsHandlers(sandbox::Statistics* statistics) : statistics_(statistics) {}
 
   StatusOr<::runtime::v1::ContainerStatsResponse> GetContainer(
       const Context& context, const ::runtime::v1::ContainerStatsRequest& request);
-  StatusOr<::runtime::v1::ListContainerStatsResponse> ListContainers(
-      const Context& context, const ::runtime::v1::ListContainerStatsRequest& request);
+  StatusOr<std::string> ListContainers(const Context& context,
+                                       const ::runtime::v1::ListContainerStatsRequest& request);
   StatusOr<ChunkSource<::runtime::v1::StreamContainerStatsResponse>> StreamContainers(
       const Context& context, const ::runtime::v1::StreamContainerStatsRequest& request);
   StatusOr<::runtime::v1::PodSandboxStatsResponse> GetPod(
       const Context& context, const ::runtime::v1::PodSandboxStatsRequest& request);
-  StatusOr<::runtime::v1::ListPodSandboxStatsResponse> ListPods(
-      const Context& context, const ::runtime::v1::ListPodSandboxStatsRequest& request);
+  StatusOr<std::string> ListPods(const Context& context,
+                                 const ::runtime::v1::ListPodSandboxStatsRequest& request);
   StatusOr<ChunkSource<::runtime::v1::StreamPodSandboxStatsResponse>> StreamPods(
       const Context& context, const ::runtime::v1::StreamPodSandboxStatsRequest& request);
   StatusOr<::runtime::v1::ListMetricDescriptorsResponse> Descriptors(
       const Context& context, const ::runtime::v1::ListMetricDescriptorsRequest& request);
-  StatusOr<::runtime::v1::ListPodSandboxMetricsResponse> ListMetrics(
-      const Context& context, const ::runtime::v1::ListPodSandboxMetricsRequest& request);
+  StatusOr<std::string> ListMetrics(const Context& context,
+                                    const ::runtime::v1::ListPodSandboxMetricsRequest& request);
   StatusOr<ChunkSource<::runtime::v1::StreamPodSandboxMetricsResponse>> StreamMetrics(
       const Context& context, const ::runtime::v1::StreamPodSandboxMetricsRequest& request);
 

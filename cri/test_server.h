@@ -204,6 +204,20 @@ class HandStatistics : public sandbox::Statistics {
     detail = wanted;
     return pods;
   }
+  std::vector<std::string> EncodeContainerStats(
+      const sandbox::ContainerFilter& filter,
+      const std::function<std::string(const sandbox::ContainerStats&)>& encode) override {
+    std::vector<std::string> all;
+    for (const auto& stats : ListContainerStats(filter)) all.push_back(encode(stats));
+    return all;
+  }
+  std::vector<std::string> EncodePodStats(
+      const sandbox::PodFilter& filter, UsageDetail wanted,
+      const std::function<std::string(const sandbox::PodStats&)>& encode) override {
+    std::vector<std::string> all;
+    for (const auto& stats : ListPodStats(filter, wanted)) all.push_back(encode(stats));
+    return all;
+  }
   std::string filesystem() const override { return "/"; }
 };
 

@@ -21,7 +21,6 @@
 namespace berth::network {
 namespace {
 
-constexpr char kPodInterface[] = "eth0";
 // How long the end of the pod's namespace may take to remove the link for us.
 constexpr absl::Duration kGrace = absl::Milliseconds(200);
 // How long Attach waits for a quarantined address, and for the old link of the same pod.
@@ -130,7 +129,8 @@ Status Builtin::Limit(netlink::Socket& socket, int index, const std::string& lin
   return netlink::LimitReceiving(socket, limit);
 }
 
-Status Builtin::Connect(const std::string& link, uint64_t place, const AttachRequest& request) {
+StatusOr<int> Builtin::Connect(const std::string& link, uint64_t place,
+                               const AttachRequest& request) {
   // Opened here, it works in the host's namespace from the pod's too.
   ASSIGN_OR_RETURN(netlink::Socket socket, netlink::Socket::Open(NETLINK_ROUTE));
   ASSIGN_OR_RETURN(int index, CreateLink(socket, link, place, request.netns_fd));
@@ -147,7 +147,8 @@ Status Builtin::Connect(const std::string& link, uint64_t place, const AttachReq
   RETURN_IF_ERROR(netlink::WaitOperational(socket, index));
   // The bridge has a carrier only since its first port came up, and drops what it is given before
   // the kernel has acted on that: the first connection to the first pod would wait for a second.
-  return netlink::WaitOperational(socket, bridge_.index);
+  RETURN_IF_ERROR(netlink::WaitOperational(socket, bridge_.index));
+  return index;
 }
 
 StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& request) {
@@ -185,7 +186,7 @@ StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& req
                    ports_.Claim(pod_id, request.port_mappings, addresses));
   undo.Add([&] { ports_.Release(pod_id); });
   const bool shaped = request.bandwidth.egress > 0;
-  RETURN_IF_ERROR(Register(pod_id, {link, place, shaped}));
+  RETURN_IF_ERROR(Register(pod_id, {link, place, 0, shaped}));
   undo.Add([&] {
     absl::MutexLock lock(&mutex_);
     pods_.erase(pod_id);
@@ -196,9 +197,13 @@ StatusOr<Lease> Builtin::Attach(const Context& context, const AttachRequest& req
   if (shaped) {
     undo.Add([&] { DeleteLinkByName(Config::ShaperName(link)).IgnoreError(); });
   }
-  RETURN_IF_ERROR(Connect(link, place, request));
+  ASSIGN_OR_RETURN(const int index, Connect(link, place, request));
   RETURN_IF_ERROR(InstallPorts(rules));
   undo.Commit();
+  {
+    absl::MutexLock lock(&mutex_);
+    if (auto it = pods_.find(pod_id); it != pods_.end()) it->second.index = index;
+  }
 
   Lease lease;
   lease.pod_id = pod_id;
@@ -276,38 +281,6 @@ Status Builtin::Detach(const Context&, const std::string& pod_id) {
   return absl::OkStatus();
 }
 
-StatusOr<std::map<std::string, InterfaceUsage>> Builtin::ReadUsage(
-    const std::vector<std::string>& pod_ids) {
-  // The host's ends know where the pods' ends are. A namespace's ID here lasts as long as the
-  // namespace, but may be given to another one afterwards: it is asked for each time.
-  std::map<std::string, std::string> wanted;  // pods by link
-  {
-    absl::MutexLock lock(&mutex_);
-    for (const std::string& pod_id : pod_ids) {
-      if (auto it = pods_.find(pod_id); it != pods_.end()) wanted[it->second.link] = pod_id;
-    }
-  }
-  std::map<std::string, InterfaceUsage> out;
-  if (wanted.empty()) return out;
-  ASSIGN_OR_RETURN(auto socket, route_.Borrow());
-  std::vector<netlink::Link> links;
-  if (wanted.size() == 1) {
-    StatusOr<netlink::Link> link = netlink::GetLink(*socket, wanted.begin()->first);
-    if (link.ok()) links.push_back(*std::move(link));
-  } else {
-    ASSIGN_OR_RETURN(links, netlink::ListLinks(*socket));
-  }
-  for (const netlink::Link& link : links) {
-    auto it = wanted.find(link.name);
-    if (it == wanted.end() || link.peer_namespace < 0) continue;
-    StatusOr<InterfaceUsage> usage =
-        netlink::GetUsage(*socket, link.peer_namespace, link.peer_index);
-    // The pod may have been stopped meanwhile.
-    if (usage.ok()) out[it->second] = *std::move(usage);
-  }
-  return out;
-}
-
 void Builtin::LinkGone(const std::string& link) {
   std::optional<uint64_t> place;
   {
@@ -360,6 +333,14 @@ Status Builtin::RemoveForeignLinks() {
   }
   ASSIGN_OR_RETURN(netlink::Socket socket, netlink::Socket::Open(NETLINK_ROUTE));
   ASSIGN_OR_RETURN(std::vector<netlink::Link> links, netlink::ListLinks(socket));
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const netlink::Link& link : links) {
+      if (auto pod = pod_of_link_.find(link.name); pod != pod_of_link_.end()) {
+        pods_[pod->second].index = link.index;
+      }
+    }
+  }
   std::vector<int> foreign;
   for (const netlink::Link& link : links) {
     const bool ours = (link.kind == "veth" && link.master == bridge_.index &&

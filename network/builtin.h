@@ -31,6 +31,9 @@
 
 namespace berth::network {
 
+// The interface of every pod, in the pod.
+inline constexpr char kPodInterface[] = "eth0";
+
 class Builtin final : public Network {
  public:
   static StatusOr<std::unique_ptr<Network>> Create(const BuiltinOptions& options);
@@ -38,8 +41,8 @@ class Builtin final : public Network {
   StatusOr<Lease> Attach(const Context& context, const AttachRequest& request) override;
   Status Detach(const Context& context, const std::string& pod_id) override;
   Status Recover(const std::vector<Lease>& leases) override;
-  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(
-      const std::vector<std::string>& pod_ids) override;
+  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(const std::vector<std::string>& pod_ids,
+                                                            UsageDetail detail) override;
   // Ranged does this, with another Builtin.
   Status SetRanges(const std::vector<std::string>& ranges) override;
   NetworkStatus GetStatus() const override;
@@ -49,6 +52,7 @@ class Builtin final : public Network {
   struct Pod {
     std::string link;
     std::optional<uint64_t> place;  // none: a recovered address outside of today's ranges
+    int index = 0;                  // of the link, once it exists
     bool shaped = false;            // there is an interface that limits what it sends
   };
 
@@ -56,11 +60,14 @@ class Builtin final : public Network {
   // Enters the pod into the tables with a link name of its own.
   Status Register(const std::string& pod_id, const Pod& pod);
   // The veth with the pod's end configured, both ends able to send.
-  Status Connect(const std::string& link, uint64_t place, const AttachRequest& request);
+  // Returns the index of the host's end.
+  StatusOr<int> Connect(const std::string& link, uint64_t place, const AttachRequest& request);
   Status Limit(netlink::Socket& socket, int index, const std::string& link,
                const Bandwidth& bandwidth);
   StatusOr<int> CreateLink(netlink::Socket& socket, const std::string& link, uint64_t place,
                            int netns_fd);
+  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsageInPods(
+      const std::vector<std::string>& pod_ids);
   Status InstallPorts(const std::vector<PortRule>& rules);
   Status UninstallPorts(const std::string& pod_id);
   Status RecoverLease(const Lease& lease);

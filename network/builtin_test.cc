@@ -117,10 +117,12 @@ TEST_F(BuiltinTest, CountersAreThoseThatThePodSees) {
   const auto rx = counter(kReceived), tx = counter(kSent);
   EXPECT_GT(rx, 0u);
   EXPECT_GT(tx, 0u);
-  // One pod and all pods are found by different questions.
-  for (const std::vector<std::string>& pods :
-       {std::vector<std::string>{PodId(1)}, std::vector<std::string>{PodId(1), PodId(2)}}) {
-    ASSERT_OK_AND_ASSIGN(auto usage, network_->ReadUsage(pods));
+  // One pod, many with everything, and many without what was dropped: different questions.
+  const std::vector<std::string> alone = {PodId(1)}, both = {PodId(1), PodId(2)};
+  for (const auto& [pods, detail] :
+       {std::pair(alone, UsageDetail::kStats), std::pair(both, UsageDetail::kStats),
+        std::pair(alone, UsageDetail::kAll), std::pair(both, UsageDetail::kAll)}) {
+    ASSERT_OK_AND_ASSIGN(auto usage, network_->ReadUsage(pods, detail));
     ASSERT_EQ(usage.size(), pods.size());
     const InterfaceUsage& eth0 = usage[PodId(1)];
     EXPECT_EQ(eth0.name, "eth0");

@@ -74,8 +74,8 @@ class Fake final : public Network {
     return absl::OkStatus();
   }
 
-  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(
-      const std::vector<std::string>& pod_ids) override {
+  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(const std::vector<std::string>& pod_ids,
+                                                            UsageDetail) override {
     std::map<std::string, InterfaceUsage> out;
     absl::MutexLock lock(&mutex_);
     for (const std::string& pod_id : pod_ids) {

@@ -83,7 +83,7 @@ void ReadAllUsage(benchmark::State& state) {
     }
   }
   for (auto _ : state) {
-    auto usage = (*network)->ReadUsage(pods);
+    auto usage = (*network)->ReadUsage(pods, static_cast<UsageDetail>(state.range(0)));
     if (!usage.ok() || usage->size() != pods.size()) {
       state.SkipWithError("not all pods answered");
       return;
@@ -91,7 +91,11 @@ void ReadAllUsage(benchmark::State& state) {
     benchmark::DoNotOptimize(usage);
   }
 }
-BENCHMARK(ReadAllUsage)->Unit(benchmark::kMillisecond);
+BENCHMARK(ReadAllUsage)
+    ->ArgName("detail")
+    ->Arg(static_cast<int>(UsageDetail::kStats))
+    ->Arg(static_cast<int>(UsageDetail::kAll))
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace berth::network

@@ -83,13 +83,14 @@ TEST_P(NetworkConformance, DetachIsIdempotentAndUnknownPodsAreFine) {
 
 TEST_P(NetworkConformance, TellsTheUsageOfAttachedPods) {
   for (unsigned pod = 1; pod <= 2; ++pod) ASSERT_OK(network_->Attach(context_, Request(pod)));
-  ASSERT_OK_AND_ASSIGN(auto usage, network_->ReadUsage({PodId(1), PodId(2), PodId(3)}));
+  ASSERT_OK_AND_ASSIGN(auto usage,
+                       network_->ReadUsage({PodId(1), PodId(2), PodId(3)}, UsageDetail::kStats));
   ASSERT_EQ(usage.size(), 2u);
   EXPECT_EQ(usage[PodId(1)].name, "eth0");
   ASSERT_OK(network_->Detach(context_, PodId(1)));
-  ASSERT_OK_AND_ASSIGN(usage, network_->ReadUsage({PodId(1)}));
+  ASSERT_OK_AND_ASSIGN(usage, network_->ReadUsage({PodId(1)}, UsageDetail::kStats));
   EXPECT_TRUE(usage.empty());
-  ASSERT_OK_AND_ASSIGN(usage, network_->ReadUsage({}));
+  ASSERT_OK_AND_ASSIGN(usage, network_->ReadUsage({}, UsageDetail::kStats));
   EXPECT_TRUE(usage.empty());
 }
 

@@ -111,8 +111,8 @@ Status Ranged::Recover(const std::vector<Lease>& leases) {
 }
 
 StatusOr<std::map<std::string, InterfaceUsage>> Ranged::ReadUsage(
-    const std::vector<std::string>& pod_ids) {
-  return current()->ReadUsage(pod_ids);
+    const std::vector<std::string>& pod_ids, UsageDetail detail) {
+  return current()->ReadUsage(pod_ids, detail);
 }
 
 NetworkStatus Ranged::GetStatus() const { return current()->GetStatus(); }

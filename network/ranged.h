@@ -32,8 +32,8 @@ class Ranged final : public Network {
   StatusOr<Lease> Attach(const Context& context, const AttachRequest& request) override;
   Status Detach(const Context& context, const std::string& pod_id) override;
   Status Recover(const std::vector<Lease>& leases) override;
-  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(
-      const std::vector<std::string>& pod_ids) override;
+  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(const std::vector<std::string>& pod_ids,
+                                                            UsageDetail detail) override;
   Status SetRanges(const std::vector<std::string>& ranges) override;
   NetworkStatus GetStatus() const override;
   Status TearDown() override;

@@ -39,6 +39,20 @@ void Add(const CgroupUsage& part, CgroupUsage* sum) {
   }
 }
 
+// What `make` gives for each record, in their order; it is called on several threads at once.
+template <typename Record, typename Make>
+auto Gather(const std::vector<Record>& records, Make make) {
+  std::vector<decltype(make(records.front()))> list(records.size());
+  ForEachInParallel(records.size(), [&](size_t i) { list[i] = make(records[i]); });
+  return list;
+}
+
+std::vector<Store::Pod> SelectReady(Store& store, const PodFilter& filter) {
+  PodFilter ready = filter;
+  ready.state = PodState::kReady;
+  return Select(store, ready);
+}
+
 }  // namespace
 
 void Collector::Start(runtime::Runtime* runtime) {
@@ -170,26 +184,27 @@ PodStats Collector::StatsOf(const PodRecord& record, UsageDetail detail) {
   return stats;
 }
 
-void Collector::AddNetwork(std::vector<PodStats>* pods) {
+Collector::NetworkUsage Collector::ReadNetwork(const std::vector<Store::Pod>& records,
+                                               UsageDetail detail) {
   std::vector<std::string> ids;
-  for (const PodStats& pod : *pods) {
-    if (pod.pod.config.security.namespaces.network != NamespaceMode::kNode) {
-      ids.push_back(pod.pod.id);
+  for (const Store::Pod& record : records) {
+    if (record->config.security.namespaces.network != NamespaceMode::kNode) {
+      ids.push_back(record->id);
     }
   }
-  if (ids.empty()) return;
-  StatusOr<std::map<std::string, InterfaceUsage>> usage = sources_.network->ReadUsage(ids);
-  if (!usage.ok()) {
-    log::Warning("network usage: ", usage.status().ToString());
-    return;
+  if (ids.empty()) return {};
+  StatusOr<NetworkUsage> usage = sources_.network->ReadUsage(ids, detail);
+  if (usage.ok()) return *std::move(usage);
+  log::Warning("network usage: ", usage.status().ToString());
+  return {};
+}
+
+PodStats Collector::WithNetwork(PodStats pod, const NetworkUsage& network, int64_t time_ns) {
+  if (auto it = network.find(pod.pod.id); it != network.end()) {
+    pod.network = it->second;
+    pod.network_time_ns = time_ns;
   }
-  const int64_t now = absl::GetCurrentTimeNanos();
-  for (PodStats& pod : *pods) {
-    auto it = usage->find(pod.pod.id);
-    if (it == usage->end()) continue;
-    pod.network = std::move(it->second);
-    pod.network_time_ns = now;
-  }
+  return pod;
 }
 
 StatusOr<ContainerStats> Collector::GetContainerStats(const std::string& id) {
@@ -202,28 +217,43 @@ StatusOr<PodStats> Collector::GetPodStats(const std::string& id) {
   if (record->phase != Phase::kLive || record->state != PodState::kReady) {
     return absl::FailedPreconditionError(absl::StrCat("pod sandbox ", record->id, ": not ready"));
   }
-  std::vector<PodStats> one;
-  one.push_back(StatsOf(*record, UsageDetail::kStats));
-  AddNetwork(&one);
-  return std::move(one.front());
+  const NetworkUsage network = ReadNetwork({record}, UsageDetail::kStats);
+  const int64_t now = absl::GetCurrentTimeNanos();
+  return WithNetwork(StatsOf(*record, UsageDetail::kStats), network, now);
 }
 
 std::vector<ContainerStats> Collector::ListContainerStats(const ContainerFilter& filter) {
-  const std::vector<Store::Container> records = Select(*sources_.store, filter);
-  std::vector<ContainerStats> list(records.size());
-  ForEachInParallel(records.size(),
-                    [&](size_t i) { list[i] = StatsOf(*records[i], UsageDetail::kStats); });
-  return list;
+  return Gather(Select(*sources_.store, filter), [&](const Store::Container& record) {
+    return StatsOf(*record, UsageDetail::kStats);
+  });
+}
+
+std::vector<std::string> Collector::EncodeContainerStats(
+    const ContainerFilter& filter,
+    const std::function<std::string(const ContainerStats&)>& encode) {
+  return Gather(Select(*sources_.store, filter), [&](const Store::Container& record) {
+    return encode(StatsOf(*record, UsageDetail::kStats));
+  });
 }
 
 std::vector<PodStats> Collector::ListPodStats(const PodFilter& filter, UsageDetail detail) {
-  PodFilter ready = filter;
-  ready.state = PodState::kReady;
-  const std::vector<Store::Pod> records = Select(*sources_.store, ready);
-  std::vector<PodStats> list(records.size());
-  ForEachInParallel(records.size(), [&](size_t i) { list[i] = StatsOf(*records[i], detail); });
-  AddNetwork(&list);
-  return list;
+  const std::vector<Store::Pod> records = SelectReady(*sources_.store, filter);
+  const NetworkUsage network = ReadNetwork(records, detail);
+  const int64_t now = absl::GetCurrentTimeNanos();
+  return Gather(records, [&](const Store::Pod& record) {
+    return WithNetwork(StatsOf(*record, detail), network, now);
+  });
+}
+
+std::vector<std::string> Collector::EncodePodStats(
+    const PodFilter& filter, UsageDetail detail,
+    const std::function<std::string(const PodStats&)>& encode) {
+  const std::vector<Store::Pod> records = SelectReady(*sources_.store, filter);
+  const NetworkUsage network = ReadNetwork(records, detail);
+  const int64_t now = absl::GetCurrentTimeNanos();
+  return Gather(records, [&](const Store::Pod& record) {
+    return encode(WithNetwork(StatsOf(*record, detail), network, now));
+  });
 }
 
 }  // namespace berth::sandbox

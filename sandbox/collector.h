@@ -42,12 +42,21 @@ class Collector : public Statistics {
   StatusOr<PodStats> GetPodStats(const std::string& id) override;
   std::vector<ContainerStats> ListContainerStats(const ContainerFilter& filter) override;
   std::vector<PodStats> ListPodStats(const PodFilter& filter, UsageDetail detail) override;
+  std::vector<std::string> EncodeContainerStats(
+      const ContainerFilter& filter,
+      const std::function<std::string(const ContainerStats&)>& encode) override;
+  std::vector<std::string> EncodePodStats(
+      const PodFilter& filter, UsageDetail detail,
+      const std::function<std::string(const PodStats&)>& encode) override;
   std::string filesystem() const override { return sources_.filesystem; }
 
  private:
   ContainerStats StatsOf(const ContainerRecord& record, UsageDetail detail);
   PodStats StatsOf(const PodRecord& record, UsageDetail detail);
-  void AddNetwork(std::vector<PodStats>* pods);
+  // Of these pods, by ID; those of the node's network have none.
+  using NetworkUsage = std::map<std::string, InterfaceUsage>;
+  NetworkUsage ReadNetwork(const std::vector<Store::Pod>& records, UsageDetail detail);
+  PodStats WithNetwork(PodStats pod, const NetworkUsage& network, int64_t time_ns);
   void SampleForever();
   void MeasureForever();
   void Sample();

@@ -99,6 +99,27 @@ TEST_F(CollectorTest, OnlyReadyPodsAreListed) {
               StatusIs(absl::StatusCode::kFailedPrecondition, testing::HasSubstr("not ready")));
 }
 
+TEST_F(CollectorTest, EncodesTheItemsOfTheListsInTheirOrder) {
+  std::vector<std::string> pods, containers;
+  for (int i = 0; i < 40; ++i) MustStart(MustRun(Pod(absl::StrCat("pod-", i))));
+  for (const PodStats& pod : stats()->ListPodStats({}, UsageDetail::kStats)) {
+    pods.push_back(absl::StrCat(pod.pod.id, " ", pod.network.has_value()));
+  }
+  for (const ContainerStats& container : stats()->ListContainerStats({})) {
+    containers.push_back(container.container.id);
+  }
+  EXPECT_THAT(pods, SizeIs(40));
+  EXPECT_THAT(pods, testing::Each(testing::EndsWith(" 1")));
+  EXPECT_EQ(stats()->EncodePodStats({}, UsageDetail::kStats,
+                                    [](const PodStats& pod) {
+                                      return absl::StrCat(pod.pod.id, " ", pod.network.has_value());
+                                    }),
+            pods);
+  EXPECT_EQ(stats()->EncodeContainerStats(
+                {}, [](const ContainerStats& container) { return container.container.id; }),
+            containers);
+}
+
 TEST_F(CollectorTest, MetricsCountProcesses) {
   const std::string pod = MustRun();
   ContainerConfig config = Container();

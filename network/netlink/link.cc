@@ -50,6 +50,21 @@ Link ParseLink(Bytes payload) {
   return link;
 }
 
+InterfaceUsage UsageFrom(Bytes counters) {
+  rtnl_link_stats64 stats = {};  // later kernels send more, earlier ones less
+  memcpy(&stats, counters.data(), std::min(counters.size(), sizeof stats));
+  InterfaceUsage usage;
+  usage.rx_bytes = stats.rx_bytes;
+  usage.rx_packets = stats.rx_packets;
+  usage.rx_errors = stats.rx_errors;
+  usage.rx_dropped = stats.rx_dropped;
+  usage.tx_bytes = stats.tx_bytes;
+  usage.tx_packets = stats.tx_packets;
+  usage.tx_errors = stats.tx_errors;
+  usage.tx_dropped = stats.tx_dropped;
+  return usage;
+}
+
 StatusOr<Link> GetOne(Socket& socket, Message& request) {
   Link link;
   RETURN_IF_ERROR(socket.Get(request, [&](uint16_t type, Bytes payload) {
@@ -104,6 +119,26 @@ StatusOr<std::vector<Link>> ListLinks(Socket& socket) {
   return links;
 }
 
+StatusOr<std::map<int, InterfaceUsage>> ListUsage(Socket& socket) {
+  if_stats_msg header = {};
+  header.filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
+  Message request("list counters of interfaces", RTM_GETSTATS, 0, AsBytes(header));
+  std::map<int, InterfaceUsage> all;
+  RETURN_IF_ERROR(socket.Dump(
+      request, [&] { all.clear(); },
+      [&](uint16_t type, Bytes payload) {
+        if_stats_msg item = {};
+        if (type != RTM_NEWSTATS || payload.size() < sizeof item) return;
+        memcpy(&item, payload.data(), sizeof item);
+        const std::optional<Bytes> counters =
+            AttributesAfter(payload, sizeof item).Get(IFLA_STATS_LINK_64);
+        if (counters.has_value()) {
+          all[static_cast<int>(item.ifindex)] = UsageFrom(*counters);
+        }
+      }));
+  return all;
+}
+
 StatusOr<InterfaceUsage> GetUsage(Socket& socket, int namespace_id, int index) {
   Message request(absl::StrCat("counters of interface ", index, " in namespace ", namespace_id),
                   RTM_GETLINK, 0, AsBytes(Header(index)));
@@ -114,18 +149,8 @@ StatusOr<InterfaceUsage> GetUsage(Socket& socket, int namespace_id, int index) {
     const Attributes attributes = AttributesAfter(payload, sizeof(ifinfomsg));
     const std::optional<Bytes> bytes = attributes.Get(IFLA_STATS64);
     if (!bytes.has_value()) return;
-    rtnl_link_stats64 stats = {};  // later kernels send more, earlier ones less
-    memcpy(&stats, bytes->data(), std::min(bytes->size(), sizeof stats));
-    usage.emplace();
+    usage = UsageFrom(*bytes);
     usage->name = attributes.String(IFLA_IFNAME);
-    usage->rx_bytes = stats.rx_bytes;
-    usage->rx_packets = stats.rx_packets;
-    usage->rx_errors = stats.rx_errors;
-    usage->rx_dropped = stats.rx_dropped;
-    usage->tx_bytes = stats.tx_bytes;
-    usage->tx_packets = stats.tx_packets;
-    usage->tx_errors = stats.tx_errors;
-    usage->tx_dropped = stats.tx_dropped;
   }));
   if (!usage.has_value()) return absl::NotFoundError(absl::StrCat(request.what(), ": no answer"));
   return *std::move(usage);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,10 @@ StatusOr<std::vector<Link>> ListLinks(Socket& socket);
 // The counters of an interface in the namespace that the socket's own knows as `namespace_id`,
 // without going there. NotFound.
 StatusOr<InterfaceUsage> GetUsage(Socket& socket, int namespace_id, int index);
+
+// The counters of all interfaces here, by index, without their names: a fifth of what ListLinks
+// would cost.
+StatusOr<std::map<int, InterfaceUsage>> ListUsage(Socket& socket);
 
 // Makes the bridge if it is missing and sets it up with the address and the MTU. FailedPrecondition
 // if something else has the name. Returns its index.
