@@ -47,7 +47,7 @@ auto Gather(const std::vector<Record>& records, Make make) {
   return list;
 }
 
-std::vector<Store::Pod> SelectReady(Store& store, const PodFilter& filter) {
+std::vector<Store::Pod> SelectReady(const Store& store, const PodFilter& filter) {
   PodFilter ready = filter;
   ready.state = PodState::kReady;
   return Select(store, ready);

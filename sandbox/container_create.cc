@@ -12,6 +12,7 @@
 #include "sandbox/host_devices.h"
 #include "sandbox/manager_impl.h"
 #include "sandbox/pod_files.h"
+#include "sandbox/resource_class.h"
 #include "sandbox/signals.h"
 #include "sandbox/spec_builder.h"
 #include "sandbox/user_namespace.h"
@@ -128,6 +129,7 @@ StatusOr<std::string> ManagerImpl::CreateContainer(const Context& context,
       return absl::AlreadyExistsError(absl::StrCat("container ", metadata.name, " attempt ",
                                                    metadata.attempt, ": exists as ", have->id));
     }
+    RETURN_IF_ERROR(CheckResourceClasses(now->config, config));
     return MakeContainer(*now, config);
   });
 }

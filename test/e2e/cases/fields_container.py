@@ -7,6 +7,7 @@ import signal
 from cases.hostile_layers import busybox_tar
 from cases.pulls import pulled
 from harness import wait
+from harness.node import BUSYBOX
 from oci import Tree
 
 
@@ -166,3 +167,17 @@ def test_standard_input_is_empty_unless_asked_for(t):
     held = pod.run(["sh", "-c", "echo up; cat; echo end"], stdin=True)
     wait.until(lambda: held.log_text() == "up\n", 10, "the container to be up")
     assert held.status["state"] == "CONTAINER_RUNNING"
+
+
+def test_resource_classes_are_refused(t):
+    """Who asks for a guarantee that this node does not give."""
+    pod = t.pod(annotations={"rdt.resources.beta.kubernetes.io/container.gold": "gold"})
+    config = {"metadata": {"name": "gold"}, "image": {"image": BUSYBOX}, "command": ["sleep", "9"]}
+    t.fails("FailedPrecondition", "CreateContainer", {
+        "podSandboxId": pod.id, "config": config, "sandboxConfig": pod.config},
+        part="rdt.resources.beta.kubernetes.io/container.gold")
+    config["metadata"]["name"] = "plain"
+    config["annotations"] = {"io.kubernetes.cri.blockio-class": "slow"}
+    t.fails("FailedPrecondition", "CreateContainer", {
+        "podSandboxId": pod.id, "config": config, "sandboxConfig": pod.config},
+        part="io.kubernetes.cri.blockio-class")
