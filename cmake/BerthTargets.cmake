@@ -56,7 +56,8 @@ set(BERTH_PRECOMPILED
 add_library(berth_pch OBJECT ${CMAKE_SOURCE_DIR}/cmake/pch.cc)
 target_link_libraries(berth_pch PRIVATE berth_flags)
 target_precompile_headers(berth_pch PRIVATE ${BERTH_PRECOMPILED})
-add_library(berth_test_pch OBJECT ${CMAKE_SOURCE_DIR}/cmake/pch.cc)
+# As position independent as what uses it.
+add_executable(berth_test_pch ${CMAKE_SOURCE_DIR}/cmake/pch.cc)
 target_link_libraries(berth_test_pch PRIVATE berth_flags GTest::gmock)
 target_precompile_headers(berth_test_pch PRIVATE ${BERTH_PRECOMPILED} <gmock/gmock.h> <gtest/gtest.h>)
 

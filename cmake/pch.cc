@@ -1,2 +1,3 @@
 // SPDX-License-Identifier: Apache-2.0
-// Empty: what is precompiled needs a source to be compiled for.
+// What is precompiled needs a source to be compiled for.
+int main() { return 0; }

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "network/network_conformance.h"
+#include "network/network.h"
 #include "network/test_namespace.h"
 #include "test/support/status_matchers.h"
 

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/unique_fd.h"
 #include "network/network.h"
+#include "network/test_namespace.h"
 #include "test/support/status_matchers.h"
 
 namespace berth::network {
@@ -29,12 +30,6 @@ struct ConformanceParam {
   std::function<UniqueFd()> make_netns;
 };
 inline void PrintTo(const ConformanceParam& param, std::ostream* out) { *out << param.name; }
-
-// A valid pod ID that ends with the number.
-inline std::string PodId(unsigned number) {
-  std::string digits = absl::StrCat(absl::Hex(number));
-  return std::string(64 - digits.size(), 'a') + digits;
-}
 
 class NetworkConformance : public testing::TestWithParam<ConformanceParam> {
  protected:

@@ -6,11 +6,18 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
 
 namespace berth::network {
+
+// A valid pod ID that ends with the number.
+inline std::string PodId(unsigned number) {
+  std::string digits = absl::StrCat(absl::Hex(number));
+  return std::string(64 - digits.size(), 'a') + digits;
+}
 
 // Moves the calling thread, and those it starts from now on, into a new namespace with lo up. The
 // machine's own namespace is never touched.
