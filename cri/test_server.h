@@ -152,9 +152,10 @@ class HandStreams : public sandbox::Streams {
     return Known(id, "container");
   }
   StatusOr<std::string> CheckPod(const std::string& id) const override { return Known(id, "pod"); }
-  StatusOr<std::unique_ptr<sandbox::ExecStream>> StartExec(
-      const Context&, const std::string&, const std::vector<std::string>&,
-      const sandbox::StreamSelection&) override {
+  StatusOr<std::unique_ptr<sandbox::ExecStream>> StartExec(const Context&, const std::string&,
+                                                           const std::vector<std::string>&,
+                                                           const sandbox::StreamSelection&,
+                                                           const TakeEnds&) override {
     return absl::InternalError("runs nothing");
   }
   StatusOr<std::unique_ptr<sandbox::AttachStream>> Attach(

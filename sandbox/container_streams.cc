@@ -82,9 +82,10 @@ StatusOr<std::string> ContainerStreams::CheckPod(const std::string& pod_id) cons
 
 StatusOr<std::unique_ptr<ExecStream>> ContainerStreams::StartExec(
     const Context& context, const std::string& container_id,
-    const std::vector<std::string>& command, const StreamSelection& selection) {
+    const std::vector<std::string>& command, const StreamSelection& selection,
+    const TakeEnds& early) {
   ASSIGN_OR_RETURN(Store::Container record, FindRunning(container_id));
-  return StartExecStream(context, runtime_, record->id, command, selection);
+  return StartExecStream(context, runtime_, record->id, command, selection, early);
 }
 
 StatusOr<std::unique_ptr<AttachStream>> ContainerStreams::Attach(const Context& context,

@@ -28,7 +28,8 @@ class ContainerStreams : public Streams {
   StatusOr<std::unique_ptr<ExecStream>> StartExec(const Context& context,
                                                   const std::string& container_id,
                                                   const std::vector<std::string>& command,
-                                                  const StreamSelection& selection) override;
+                                                  const StreamSelection& selection,
+                                                  const TakeEnds& early) override;
   StatusOr<std::unique_ptr<AttachStream>> Attach(const Context& context,
                                                  const std::string& container_id,
                                                  const StreamSelection& selection) override;

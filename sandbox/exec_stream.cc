@@ -58,7 +58,8 @@ StatusOr<std::unique_ptr<ExecStream>> StartExecStream(const Context& context,
                                                       runtime::Runtime* runtime,
                                                       const std::string& container_id,
                                                       const std::vector<std::string>& command,
-                                                      const StreamSelection& selection) {
+                                                      const StreamSelection& selection,
+                                                      const Streams::TakeEnds& early) {
   runtime::ExecRequest request;
   request.container_id = container_id;
   request.args = command;
@@ -68,6 +69,7 @@ StatusOr<std::unique_ptr<ExecStream>> StartExecStream(const Context& context,
     if (selection.in) RETURN_IF_ERROR(ForProcess(true, &request.stdin_fd, &ends.in));
     if (selection.out) RETURN_IF_ERROR(ForProcess(false, &request.stdout_fd, &ends.out));
     if (selection.err) RETURN_IF_ERROR(ForProcess(false, &request.stderr_fd, &ends.err));
+    if (early) early(std::move(ends));
   }
   ASSIGN_OR_RETURN(std::unique_ptr<runtime::Exec> exec,
                    runtime->StartExec(context, std::move(request)));

@@ -18,6 +18,7 @@ StatusOr<std::unique_ptr<ExecStream>> StartExecStream(const Context& context,
                                                       runtime::Runtime* runtime,
                                                       const std::string& container_id,
                                                       const std::vector<std::string>& command,
-                                                      const StreamSelection& selection);
+                                                      const StreamSelection& selection,
+                                                      const Streams::TakeEnds& early);
 
 }  // namespace berth::sandbox

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -68,11 +69,16 @@ class Streams {
   // ID is returned.
   virtual StatusOr<std::string> CheckContainer(const std::string& container_id) const = 0;
   virtual StatusOr<std::string> CheckPod(const std::string& pod_id) const = 0;
-  // [blocks]
+  // Called at most once, before StartExec returns, on its thread.
+  using TakeEnds = std::function<void(StreamEnds)>;
+  // [blocks] Without a terminal `early` gets the ends before there is a process, so that nobody has
+  // to wait for this to return to carry its first bytes; then the result has none. If the start
+  // fails they end. May be empty.
   virtual StatusOr<std::unique_ptr<ExecStream>> StartExec(const Context& context,
                                                           const std::string& container_id,
                                                           const std::vector<std::string>& command,
-                                                          const StreamSelection& selection) = 0;
+                                                          const StreamSelection& selection,
+                                                          const TakeEnds& early) = 0;
   // [blocks] The container's own terminal flag rules, not selection.tty. Input is not set where
   // the container has none, where it has been closed, and where with stdin_once another client has
   // it.

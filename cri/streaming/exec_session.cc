@@ -34,22 +34,26 @@ Task<void> ServeExec(asio::io_context& loop, SessionHost host, ExecStart* start,
                      ProcessChannels channels, StatusForm form, Client* client) {
   DiscardInput(channels);
   std::shared_ptr<ExecStream> stream;
-  ProcessPumps pumps(
-      loop, channels,
-      {[&stream](uint16_t width, uint16_t height) { return stream->Resize(width, height); },
-       nullptr});
+  ProcessPumps pumps(loop, channels,
+                     {[&stream](uint16_t width, uint16_t height) {
+                        return stream != nullptr ? stream->Resize(width, height) : absl::OkStatus();
+                      },
+                      nullptr});
   client->OnGone([start, &pumps] {
     start->Cancel();
     pumps.Close();
   });
   const Context context = start->context();
+  std::optional<sandbox::StreamEnds> early = co_await start->EarlyEnds();
+  const bool carried = early.has_value();
+  if (carried) pumps.Start(*std::move(early));
   ExecStart::Started started = co_await start->Result();
   std::string text;
   if (!started.ok()) {
     text = FailureText(form, started.status());
   } else {
     stream = *std::move(started);
-    pumps.Start(stream->TakeEnds());
+    if (!carried) pumps.Start(stream->TakeEnds());
     std::function<StatusOr<int32_t>()> wait = [stream, context] { return stream->Wait(context); };
     const StatusOr<int32_t> code =
         co_await OnExecutor<StatusOr<int32_t>>(loop, host.waits, std::move(wait));

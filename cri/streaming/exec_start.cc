@@ -6,20 +6,38 @@
 namespace berth::cri::streaming {
 
 ExecStart::ExecStart(asio::io_context& loop, const SessionHost& host, const ExecRequest& request)
-    : loop_(loop), host_(host), context_(absl::InfiniteFuture(), stop_.get_token()), tasks_(loop) {
+    : loop_(loop),
+      host_(host),
+      context_(absl::InfiniteFuture(), stop_.get_token()),
+      early_(std::make_shared<Early>(loop)),
+      tasks_(loop) {
   tasks_.Spawn(Run(request));
 }
 
 Task<void> ExecStart::Run(ExecRequest request) {
-  std::function<Started()> start = [streams = host_.streams, context = context_,
+  const sandbox::Streams::TakeEnds take = [&loop = loop_,
+                                           early = early_](sandbox::StreamEnds ends) {
+    asio::post(loop, [early, ends = std::move(ends)]() mutable {
+      early->ends = std::move(ends);
+      early->news.Notify();
+    });
+  };
+  std::function<Started()> start = [streams = host_.streams, context = context_, take,
                                     request = std::move(request)]() -> Started {
-    ASSIGN_OR_RETURN(
-        std::unique_ptr<sandbox::ExecStream> stream,
-        streams->StartExec(context, request.container_id, request.command, request.selection));
+    ASSIGN_OR_RETURN(std::unique_ptr<sandbox::ExecStream> stream,
+                     streams->StartExec(context, request.container_id, request.command,
+                                        request.selection, take));
     return std::shared_ptr<sandbox::ExecStream>(std::move(stream));
   };
   Started started = co_await OnExecutor<Started>(loop_, host_.starts, std::move(start));
   result_ = std::move(started);
+  early_->over = true;
+  early_->news.Notify();
+}
+
+Task<std::optional<sandbox::StreamEnds>> ExecStart::EarlyEnds() {
+  while (!early_->ends.has_value() && !early_->over) co_await early_->news.Wait();
+  co_return std::exchange(early_->ends, std::nullopt);
 }
 
 Task<ExecStart::Started> ExecStart::Result() {

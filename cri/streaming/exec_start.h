@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An exec that begins as soon as its client has come with a token, while the client still opens its
-// streams: both take about as long, and what the process writes meanwhile waits in its pipes.
+// streams: both take about as long, and what the process writes meanwhile waits in its pipes. They
+// are there before the process is, so its first bytes need not wait for the news of its start.
 #pragma once
 
 #include <memory>
@@ -26,17 +27,29 @@ class ExecStart {
   // Of the exec; cancelled by Cancel.
   const Context& context() const { return context_; }
 
+  // The process's streams, once they are there; not set if there are none before the result, which
+  // then has them, or the start failed.
+  Task<std::optional<sandbox::StreamEnds>> EarlyEnds();
   Task<Started> Result();
   // Nobody wants it any more: kills what runs.
   Task<void> Abandon();
 
  private:
+  // Shared with what the starting thread posts to the loop.
+  struct Early {
+    explicit Early(asio::io_context& loop) : news(loop) {}
+    std::optional<sandbox::StreamEnds> ends;
+    bool over = false;
+    Signal news;
+  };
+
   Task<void> Run(ExecRequest request);
 
   asio::io_context& loop_;
   const SessionHost host_;
   std::stop_source stop_;
   const Context context_;
+  const std::shared_ptr<Early> early_;
   TaskGroup tasks_;
   std::optional<Started> result_;
 };

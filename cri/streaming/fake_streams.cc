@@ -165,9 +165,10 @@ StatusOr<std::string> FakeStreams::CheckPod(const std::string& id) const { retur
 
 StatusOr<std::unique_ptr<sandbox::ExecStream>> FakeStreams::StartExec(
     const Context&, const std::string& container_id, const std::vector<std::string>& command,
-    const sandbox::StreamSelection& selection) {
+    const sandbox::StreamSelection& selection, const TakeEnds& early) {
   if (container_id == "missing") return absl::NotFoundError("container \"missing\": not found");
   Child child = Spawn(command, selection);
+  if (early && !selection.tty) early(std::move(child.ends));
   if (child.pid < 0) return absl::InternalError("exec: no such file");
   return std::make_unique<FakeExec>(std::move(child), &live_);
 }

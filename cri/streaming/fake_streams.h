@@ -22,7 +22,8 @@ class FakeStreams : public sandbox::Streams {
   // Runs the command. Container "missing" is NotFound.
   StatusOr<std::unique_ptr<sandbox::ExecStream>> StartExec(
       const Context& context, const std::string& container_id,
-      const std::vector<std::string>& command, const sandbox::StreamSelection& selection) override;
+      const std::vector<std::string>& command, const sandbox::StreamSelection& selection,
+      const TakeEnds& early) override;
   // The container ID is a shell script whose streams are attached.
   StatusOr<std::unique_ptr<sandbox::AttachStream>> Attach(
       const Context& context, const std::string& container_id,

@@ -73,7 +73,7 @@ enum SlotFd : uint32_t {
   kLogFile,
   kOomFile,
   kControl,
-  kMaster,    // pty
+  kMaster,         // pty
   kTtyWrite,       // between the pty and kOutRead
   kParentOomFile,  // as kOomFile, of the cgroup above
   kStdinWrite,

@@ -42,8 +42,8 @@ class FakeNetwork : public network::Network {
     return absl::OkStatus();
   }
   // Each attached pod has received 100 bytes in one packet and sent 200 in two.
-  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(
-      const std::vector<std::string>& pod_ids, UsageDetail) override {
+  StatusOr<std::map<std::string, InterfaceUsage>> ReadUsage(const std::vector<std::string>& pod_ids,
+                                                            UsageDetail) override {
     absl::MutexLock lock(&mutex_);
     std::map<std::string, InterfaceUsage> out;
     for (const std::string& pod_id : pod_ids) {
