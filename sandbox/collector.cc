@@ -136,7 +136,7 @@ void Collector::Measure() {
 
 ContainerStats Collector::StatsOf(const ContainerRecord& record, UsageDetail detail) {
   ContainerStats stats;
-  stats.container = Summarize(record);
+  stats.container = Identify(record);
   {
     absl::MutexLock lock(&mutex_);
     if (auto it = layers_.find(record.id); it != layers_.end()) stats.writable_layer = it->second;
@@ -163,7 +163,7 @@ ContainerStats Collector::StatsOf(const ContainerRecord& record, UsageDetail det
 
 PodStats Collector::StatsOf(const PodRecord& record, UsageDetail detail) {
   PodStats stats;
-  stats.pod = Describe(record);
+  stats.pod = Identify(record);
   for (const Store::Container& container : sources_.store->ContainersOf(record.id)) {
     if (container->state != ContainerState::kRunning) continue;
     stats.containers.push_back(StatsOf(*container, detail));

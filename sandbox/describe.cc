@@ -45,4 +45,27 @@ ContainerStatus Describe(const ContainerRecord& record) {
   return out;
 }
 
+PodStatus Identify(const PodRecord& record) {
+  PodStatus out;
+  out.id = record.id;
+  out.config.metadata = record.config.metadata;
+  out.config.labels = record.config.labels;
+  out.config.annotations = record.config.annotations;
+  out.created_at_ns = record.created_at_ns;
+  return out;
+}
+
+ContainerStatus Identify(const ContainerRecord& record) {
+  ContainerStatus out;
+  out.id = record.id;
+  out.pod_id = record.pod_id;
+  out.config.metadata = record.config.metadata;
+  out.config.labels = record.config.labels;
+  out.config.annotations = record.config.annotations;
+  out.created_at_ns = record.created_at_ns;
+  out.started_at_ns = record.started_at_ns;
+  out.image_name = record.image_name;
+  return out;
+}
+
 }  // namespace berth::sandbox

@@ -14,7 +14,7 @@
 namespace berth::sandbox {
 
 struct ContainerStats {
-  ContainerStatus container = {};
+  ContainerStatus container = {};  // ID, pod, metadata, labels, annotations, times, image
   // Of a running container only.
   std::optional<CgroupUsage> usage = {};
   // CPU time per second of the last ten to twenty, in nanoseconds; not set for a container younger
@@ -26,7 +26,7 @@ struct ContainerStats {
 };
 
 struct PodStats {
-  PodStatus pod = {};
+  PodStatus pod = {};  // ID, metadata, labels, annotations, creation
   // Of the pod's cgroup, or the sum of its containers if it has none of its own.
   CgroupUsage usage = {};
   std::optional<uint64_t> nano_cores = {};
