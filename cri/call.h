@@ -36,9 +36,9 @@ static_assert(static_cast<int>(absl::StatusCode::kUnauthenticated) ==
 inline grpc::Status ToGrpc(const Status& status) {
   if (status.ok()) return grpc::Status::OK;
   auto code = static_cast<grpc::StatusCode>(status.code());
-  std::string message(status.message());
+  const std::string message(status.message());
   if (IsNamedPullFailure(message)) code = grpc::StatusCode::UNKNOWN;
-  return grpc::Status(code, std::move(message));
+  return grpc::Status(code, message);
 }
 
 inline Context ToContext(const grpc::CallbackServerContext& call, std::stop_token stop) {
@@ -102,8 +102,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
     admission_.Begin(*request_, [this](const Status& status) {
       if (!status.ok()) return Answer(status);
       StatusOr<Response> result = body_(admission_.context(), *request_);
-      if (result.ok()) *response_ = *std::move(result);
-      Answer(result.status());
+      if (!result.ok()) return Answer(result.status());
+      *response_ = *std::move(result);
+      Answer(absl::OkStatus());
     });
   }
   void OnCancel() override { admission_.Cancel(); }

@@ -45,8 +45,9 @@ class EncodedCall final : public grpc::ServerUnaryReactor {
     admission_.Begin(request_, [this](const Status& status) {
       if (!status.ok()) return Answer(status);
       StatusOr<std::string> result = body_(admission_.context(), request_);
-      if (result.ok()) *response_ = ToBuffer(*std::move(result));
-      Answer(result.status());
+      if (!result.ok()) return Answer(result.status());
+      *response_ = ToBuffer(*std::move(result));
+      Answer(absl::OkStatus());
     });
   }
   void OnCancel() override { admission_.Cancel(); }

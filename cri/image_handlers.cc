@@ -116,8 +116,9 @@ StatusOr<::berth::v1::ExplainPullResponse> ImageHandlers::ExplainPull(
     bounded = context.WithDeadline(absl::Now() + absl::Milliseconds(request.timeout_ms()));
   }
   ::berth::v1::ExplainPullResponse response;
-  const Status status = service_->ExplainPull(
-      bounded, pull, [&](images::PullEvent event) { ToPullStep(event, response.add_steps()); });
+  const Status status = service_->ExplainPull(bounded, pull, [&](const images::PullEvent& event) {
+    ToPullStep(event, response.add_steps());
+  });
   // Nothing was found out, so there is nothing to show: a bad reference.
   if (!status.ok() && response.steps_size() == 0) return status;
   const bool named = IsNamedPullFailure(std::string(status.message()));

@@ -20,6 +20,9 @@ struct Handler {
   // Absolute path of a profile in OCI or Docker form that stands for RuntimeDefault; empty: the
   // built-in one. Read at each use.
   std::string seccomp_profile = {};
+  // Name of the AppArmor profile that stands for RuntimeDefault, where the kernel has AppArmor;
+  // empty: none.
+  std::string apparmor_profile = "berth-default";
   // Absolute path of an OCI runtime that makes the containers; empty: berth's own.
   std::string runtime_path = {};
   // Of pods, unless a pod sets the same name.

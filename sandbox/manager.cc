@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
 #include "base/sys.h"
+#include "sandbox/apparmor.h"
 #include "sandbox/manager_impl.h"
 
 namespace berth::sandbox {
@@ -11,6 +13,10 @@ StatusOr<std::unique_ptr<Manager>> Manager::Create(const Options& options, const
   ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(parts.database, events.get()));
   ASSIGN_OR_RETURN(std::unique_ptr<ContainerStreams> streams, ContainerStreams::Make(store.get()));
   ASSIGN_OR_RETURN(std::string boot_id, sys::BootId());
+  const std::string& profile = options.handlers.standard().apparmor_profile;
+  if (!profile.empty() && ApparmorLacks(profile)) {
+    log::Warning("AppArmor profile ", profile, " is not loaded: containers run without one");
+  }
   return std::unique_ptr<Manager>(new ManagerImpl(
       options, parts, std::move(events), std::move(store), std::move(streams), std::move(boot_id)));
 }

@@ -118,7 +118,8 @@ StatusOr<spec::Process> BuildProcess(const SpecInput& input) {
                                                     : "/";
   if (!process.cwd.starts_with("/")) process.cwd = "/" + process.cwd;
   ASSIGN_OR_RETURN(process.capabilities, BuildCapabilities(security, *input.handler));
-  ASSIGN_OR_RETURN(process.apparmor_profile, BuildApparmorProfile(security));
+  ASSIGN_OR_RETURN(process.apparmor_profile,
+                   BuildApparmorProfile(security, input.handler->apparmor_profile));
   process.no_new_privileges = security.no_new_privs;
   process.oom_score_adj = static_cast<int32_t>(config.resources.oom_score_adj);
   return process;

@@ -34,7 +34,7 @@ class SpecBuilderTest : public testing::Test {
   PodConfig pod_;
   ContainerConfig container_;
   images::ImageConfig image_;
-  Handler handler_{.name = "berth"};
+  Handler handler_{.name = "berth", .apparmor_profile = ""};
   SpecInput input_;
 };
 

@@ -93,7 +93,7 @@ TEST(UserNamespace, DefaultMountsFollow) {
   PodConfig pod = PodWith(small);
   pod.security.namespaces.network = NamespaceMode::kNode;
   ContainerConfig container;
-  const Handler handler;
+  const Handler handler{.name = "berth", .apparmor_profile = ""};
   const images::ImageConfig image;
   SpecInput input;
   input.handler = &handler;

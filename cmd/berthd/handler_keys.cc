@@ -30,6 +30,10 @@ constexpr HandlerKey kKeys[] = {
      "An OCI runtime that makes the containers instead of berth.", "\"/usr/bin/crun\""},
     {"seccomp_profile", &Handler::seccomp_profile,
      "Stands for RuntimeDefault: a profile in OCI or Docker form.", "\"/etc/berth/seccomp.json\""},
+    {"apparmor_profile", &Handler::apparmor_profile,
+     "Stands for RuntimeDefault where there is AppArmor: the name of a loaded profile; empty: "
+     "none.",
+     "\"berth-default\""},
     {"sysctls", &Handler::sysctls, "Of pods, unless a pod sets the same name.",
      "{ \"net.core.somaxconn\" = \"1024\" }"},
     {"capabilities", &Handler::capabilities,

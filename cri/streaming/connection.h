@@ -33,7 +33,7 @@ class Connection {
  private:
   Task<std::optional<HttpRequest>> ReadRequest();
   Task<void> Answer(HttpAnswer answer);
-  Task<void> Route(HttpRequest request);
+  Task<void> Route(HttpRequest http);
   Task<void> SpdyProcess(HttpRequest http, Request request);
   Task<void> SpdyForward(HttpRequest http, ForwardRequest request);
   Task<void> WsProcess(HttpRequest http, Request request);

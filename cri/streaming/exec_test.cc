@@ -93,7 +93,8 @@ TEST_F(ExecTest, InputGoesThroughAndEnds) {
 
 TEST_F(ExecTest, MuchOutputComesWhole) {
   const Outcome outcome = RunSpdy(Exec("head -c 20000000 /dev/zero | tr '\\0' x"));
-  EXPECT_EQ(outcome.out, std::string(20000000, 'x'));
+  EXPECT_EQ(outcome.out.size(), 20000000u);
+  EXPECT_EQ(outcome.out.find_first_not_of('x'), std::string::npos);
   EXPECT_EQ(outcome.status, kSuccess);
 }
 

@@ -14,6 +14,6 @@ enum class StatusForm { kText, kJson };
 
 std::string ExitText(StatusForm form, int32_t exit_code);
 // The process did not run or its end is not known. Not for OK.
-std::string FailureText(StatusForm form, const Status& status);
+std::string FailureText(StatusForm form, const Status& failure);
 
 }  // namespace berth::cri::streaming

@@ -17,7 +17,6 @@
 
 // glibc 2.36 declares it for C only.
 extern "C" int pidfd_open(pid_t pid, unsigned int flags) noexcept;
-extern char** environ;
 
 namespace berth::cri::streaming {
 namespace {

@@ -31,7 +31,7 @@ StatusOr<std::optional<HttpRequest>> TakeHttpRequest(std::string* input);
 struct HttpAnswer {
   int code = 0;
   std::vector<std::pair<std::string, std::string>> fields = {};
-  std::string text = "";  // the body; for people
+  std::string text = {};  // the body; for people
 };
 
 // The answer as bytes. Other than 101, it ends the connection.

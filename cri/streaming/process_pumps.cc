@@ -31,8 +31,7 @@ void CloseQuietly(asio::posix::stream_descriptor* descriptor) {
 }  // namespace
 
 ProcessPumps::ProcessPumps(asio::io_context& loop, const ProcessChannels& channels, Hooks hooks)
-    : loop_(loop),
-      channels_(channels),
+    : channels_(channels),
       hooks_(std::move(hooks)),
       tasks_(loop),
       output_ended_(loop),

@@ -59,7 +59,6 @@ class ProcessPumps {
   static void CountOwed(Output* output);
   bool Dry(const Output& output, Clock::time_point end) const;
 
-  asio::io_context& loop_;
   const ProcessChannels channels_;
   const Hooks hooks_;
   TaskGroup tasks_;

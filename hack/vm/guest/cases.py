@@ -18,7 +18,7 @@ from harness.case import Case  # noqa: E402
 from harness.client import Crictl, Raw  # noqa: E402
 
 SOCKET = "/run/berth/berthd.sock"
-MODULES = ("resources_v2", "stats_v2", "external_v2")
+MODULES = ("resources_v2", "stats_v2", "external_v2", "apparmor")
 # Of a machine that is emulated.
 PATIENCE = 60
 
