@@ -42,8 +42,7 @@ StatusOr<std::unique_ptr<Catalog>> Catalog::Open(Database* database, ContentStor
                                                      : reference->tagged());
   }
   ASSIGN_OR_RETURN(Metadata metadata, Metadata::Open(database));
-  std::unique_ptr<Catalog> catalog(
-      new Catalog(std::move(metadata), content, layers, std::move(canonical)));
+  std::unique_ptr<Catalog> catalog(new Catalog(metadata, content, layers, std::move(canonical)));
   RETURN_IF_ERROR(catalog->Load());
   return catalog;
 }
@@ -165,7 +164,7 @@ bool Catalog::HasLayer(const Digest& blob, const std::optional<Digest>& diff_id)
   return it != layer_states_.end() && it->first.starts_with(any);
 }
 
-std::shared_ptr<LayerHold> Catalog::Register(LayerRow row) {
+std::shared_ptr<LayerHold> Catalog::Register(const LayerRow& row) {
   std::lock_guard lock(mutex_);
   auto [it, inserted] = layer_states_.try_emplace(row.key, LayerState{row, false, 0});
   if (!inserted) layers_->Discard(row.number);

@@ -70,7 +70,7 @@ class Catalog {
   bool HasLayer(const Digest& blob, const std::optional<Digest>& diff_id) const;
   // A layer that LayerStore::Publish has put in place; if the key exists already the new
   // directory is discarded and the old one held.
-  std::shared_ptr<LayerHold> Register(LayerRow row);
+  std::shared_ptr<LayerHold> Register(const LayerRow& row);
 
   // Whether AddNames would find the image.
   bool HasImage(const std::string& id) const;
@@ -111,10 +111,7 @@ class Catalog {
 
   Catalog(Metadata metadata, ContentStore* content, LayerStore* layers,
           std::set<std::string> pinned)
-      : metadata_(std::move(metadata)),
-        content_(content),
-        layers_(layers),
-        pinned_(std::move(pinned)) {}
+      : metadata_(metadata), content_(content), layers_(layers), pinned_(std::move(pinned)) {}
   Status Load();
   StatusOr<Image> LoadImage(const ImageRow& row) const;
   void Release(const LayerRow& row);

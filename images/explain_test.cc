@@ -250,7 +250,7 @@ TEST_F(ExplainTest, WhatIsHereIsNotToFetch) {
 
 TEST_F(ExplainTest, FailsWherePullWouldFail) {
   const auto same = [&](const std::string& what) {
-    const Status status = Explain();
+    Status status = Explain();
     EXPECT_EQ(status.code(), Pull().status().code()) << what;
     EXPECT_EQ(status.message(), Pull().status().message()) << what;
     return status;

@@ -237,8 +237,8 @@ StatusOr<LayoutImage> OpenArchiveImage(const std::shared_ptr<LayoutDirectory>& d
 
 }  // namespace
 
-StatusOr<std::vector<LayoutImage>> OpenLayout(UniqueFd fd) {
-  auto directory = std::make_shared<LayoutDirectory>(std::move(fd));
+StatusOr<std::vector<LayoutImage>> OpenLayout(UniqueFd directory_fd) {
+  auto directory = std::make_shared<LayoutDirectory>(std::move(directory_fd));
   if (directory->Open("index.json").ok()) return OpenOciLayout(directory);
   auto text = directory->Read("manifest.json", kMaxManifestBytes);
   if (absl::IsNotFound(text.status())) {

@@ -23,6 +23,6 @@ struct LayoutImage {
 };
 
 // DataLoss for a malformed layout, Unimplemented for a directory that is neither kind.
-StatusOr<std::vector<LayoutImage>> OpenLayout(UniqueFd directory);
+StatusOr<std::vector<LayoutImage>> OpenLayout(UniqueFd directory_fd);
 
 }  // namespace berth::images

@@ -25,7 +25,8 @@ const std::string kDocker(kDockerManifestType);
 
 TEST(Manifest, Image) {
   for (const std::string& type : {kOci, kDocker}) {
-    ASSERT_OK_AND_ASSIGN(auto document, ParseManifest(Image(type, kLayer + "," + kLayer), type));
+    ASSERT_OK_AND_ASSIGN(auto document,
+                         ParseManifest(Image(type, absl::StrCat(kLayer, ",", kLayer)), type));
     const Manifest& manifest = std::get<Manifest>(document);
     EXPECT_EQ(manifest.media_type, type);
     EXPECT_EQ(manifest.config.digest.str(), Hex('c'));

@@ -11,6 +11,7 @@ namespace {
 using Cell = Database::Cell;
 
 constexpr std::string_view kMigrations[] = {
+    // NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one statement an element
     "CREATE TABLE images_image(id TEXT PRIMARY KEY, manifest TEXT NOT NULL, size INTEGER NOT NULL,"
     " blob_bytes INTEGER NOT NULL, root_mode INTEGER NOT NULL, root_uid INTEGER NOT NULL,"
     " root_gid INTEGER NOT NULL, hidden INTEGER NOT NULL)",

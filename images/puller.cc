@@ -52,7 +52,8 @@ IndexRead Describe(const registry::Resolved& at, const Index& index, const Platf
 
 }  // namespace
 
-StatusOr<std::string> Puller::Run(const Context& context, std::shared_ptr<registry::Client> source,
+StatusOr<std::string> Puller::Run(const Context& context,
+                                  const std::shared_ptr<registry::Client>& source,
                                   const NameImage& name_image) {
   ASSIGN_OR_RETURN(Target target, FindManifest(context, *source, PullTrace()));
   RETURN_IF_ERROR(ReadConfig(context, *source, &target));

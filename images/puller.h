@@ -44,7 +44,7 @@ class Puller {
   // Blocks; returns the image ID. Codes as ImageService::Pull. On failure only layers that another
   // pull waits for stay. `source` is shared with layers that another pull goes on waiting for
   // after this one was cancelled.
-  StatusOr<std::string> Run(const Context& context, std::shared_ptr<registry::Client> source,
+  StatusOr<std::string> Run(const Context& context, const std::shared_ptr<registry::Client>& source,
                             const NameImage& name_image);
 
   // Blocks. The part of Run before the first change and the first layer. The configuration is

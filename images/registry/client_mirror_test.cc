@@ -7,7 +7,6 @@
 namespace berth::images::registry {
 namespace {
 
-using testing::_;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::StartsWith;

@@ -59,7 +59,7 @@ class FakeRegistry {
 
  private:
   void Accept();
-  void Serve(int fd);
+  void Serve(int raw);
 
   Handler handler_;
   UniqueFd listener_;

@@ -203,7 +203,7 @@ class Parser {
       });
       for (const std::string& text : values) {
         fine = fine && text.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos;
-        endpoint->headers.push_back(name + ": " + text);
+        endpoint->headers.push_back(absl::StrCat(name, ": ", text));
       }
       if (!fine) return Fault(value, "header: a name or value that HTTP does not allow");
     }
