@@ -167,7 +167,7 @@ TEST(RedactTest, SecretsAreNotPrinted) {
     const pb::FieldDescriptor* field =
         pb::DescriptorPool::generated_pool()->FindFieldByName(std::string(name));
     ASSERT_NE(field, nullptr) << name;
-    v1::AuthConfig::GetReflection()->SetString(request.mutable_auth(), field, "hunter2");
+    ::runtime::v1::AuthConfig::GetReflection()->SetString(request.mutable_auth(), field, "hunter2");
   }
   request.mutable_sandbox_config()->set_hostname("host");
   const std::string text = RedactedText(request);
