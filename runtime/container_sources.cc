@@ -34,7 +34,8 @@ StatusOr<ContainerSources> ContainerSources::Open(const ContainerSetup& setup,
   const spec::Linux& os = setup.spec.linux;
   const UserNamespaceFd user = {user_namespace, spec::HostId(os.uid_mappings, 0),
                                 spec::HostId(os.gid_mappings, 0)};
-  ASSIGN_OR_RETURN(sources.root_, MountRootfs(setup.rootfs, OverlayMethod::kBest, user));
+  ASSIGN_OR_RETURN(sources.root_,
+                   MountRootfs(setup.rootfs, OverlayMethod::kBest, user, os.mount_label));
   std::vector<UniqueFd> fds;
   MountOptions dev_options;
   dev_options.data = {"mode=755", "size=65536k"};
@@ -56,7 +57,8 @@ StatusOr<ContainerSources> ContainerSources::Open(const ContainerSetup& setup,
         return absl::InvalidArgumentError(
             absl::StrCat("mount ", mount.destination, ": no image ", mount.source));
       }
-      ASSIGN_OR_RETURN(ImageVolume volume, OpenImageVolume(mount, options, image->second, user));
+      ASSIGN_OR_RETURN(ImageVolume volume,
+                       OpenImageVolume(mount, options, image->second, user, os.mount_label));
       role = {.opened = true, .directory = volume.directory};
       fds.push_back(std::move(volume.mount));
       if (path == "/dev") sources.has_dev_ = false;
@@ -73,6 +75,7 @@ StatusOr<ContainerSources> ContainerSources::Open(const ContainerSetup& setup,
     sources.mounts_.push_back(role);
   }
   if (sources.has_dev_) {
+    AddMountLabel(os.mount_label, &dev_options);
     const DevOwner owner = {user.root_uid, user.root_gid};
     const bool console = setup.spec.process.has_value() && setup.spec.process->terminal;
     ASSIGN_OR_RETURN(UniqueFd dev,

@@ -63,7 +63,8 @@ StatusOr<std::map<size_t, BundleMounts::Volume>> OpenVolumes(const ContainerSetu
       return absl::InvalidArgumentError(
           absl::StrCat("mount ", mount.destination, ": no image ", mount.source));
     }
-    ASSIGN_OR_RETURN(ImageVolume volume, OpenImageVolume(mount, options, image->second));
+    ASSIGN_OR_RETURN(ImageVolume volume, OpenImageVolume(mount, options, image->second, {},
+                                                         setup.spec.linux.mount_label));
     volumes[i] = {std::move(volume.mount), volume.directory};
   }
   return volumes;
@@ -121,7 +122,8 @@ Status RuntimeImpl::CreateExternal(const ContainerSetup& setup) {
     return absl::UnimplementedError("user namespaces: not supported with an external runtime");
   }
   BundleMounts mounts;
-  ASSIGN_OR_RETURN(mounts.root, MountRootfs(setup.rootfs));
+  ASSIGN_OR_RETURN(mounts.root, MountRootfs(setup.rootfs, OverlayMethod::kBest, {},
+                                            setup.spec.linux.mount_label));
   if (SharesMemory(setup, *pod)) {
     ASSIGN_OR_RETURN(mounts.shm, vault_->Clone(setup.pod_id));
   }

@@ -82,7 +82,7 @@ StatusOr<PodInfo> RuntimeImpl::CreatePod(const Context& context, const PodSetup&
   Undo undo;
   if (setup.own_ipc) {
     RETURN_IF_ERROR(vault_->EnsureTmpfs(setup.pod_id, setup.shm_bytes, HostRoot(setup.uid_mappings),
-                                        HostRoot(setup.gid_mappings)));
+                                        HostRoot(setup.gid_mappings), setup.mount_label));
     undo.Add([&] { vault_->Remove(setup.pod_id).IgnoreError(); });
   }
 

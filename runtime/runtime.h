@@ -45,6 +45,7 @@ struct PodSetup {
   std::map<std::string, std::string> sysctls;  // checked against the namespaces the pod owns
   std::string cgroup_parent;                   // as the CRI gives it; empty: "/<instance>"
   uint64_t shm_bytes = 64 << 20;
+  std::string mount_label;  // SELinux context of its shared memory; empty: none
 };
 
 struct PodInfo {

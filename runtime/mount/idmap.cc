@@ -79,7 +79,8 @@ Status IdmapMount(int mount, int user_namespace, const std::string& path) {
   return Annotate(status, absl::StrCat("map the owners of ", path));
 }
 
-StatusOr<UniqueFd> MountIdmappedOverlay(const RootfsSpec& rootfs, const UserNamespaceFd& user) {
+StatusOr<UniqueFd> MountIdmappedOverlay(const RootfsSpec& rootfs, const UserNamespaceFd& user,
+                                        const std::string& label) {
   std::vector<Layer> layers;
   std::string options = "lowerdir=";
   for (size_t i = 0; i < rootfs.lower.size(); ++i) {
@@ -93,7 +94,12 @@ StatusOr<UniqueFd> MountIdmappedOverlay(const RootfsSpec& rootfs, const UserName
     RETURN_IF_ERROR(Link(rootfs.upper, names.get(), "u"));
     RETURN_IF_ERROR(Link(rootfs.work, names.get(), "w"));
     options += ",upperdir=u,workdir=w,volatile";
+  } else if (rootfs.lower.size() == 1) {
+    // An overlay needs two layers.
+    if (mkdirat(names.get(), "e", 0755) != 0) return Failed("make an empty layer");
+    options += ":e";
   }
+  if (!label.empty()) absl::StrAppend(&options, ",context=\"", label, "\"");
   StatusOr<UniqueFd> result;
   Status entered = RunInPrivateMountNamespace([&]() -> Status {
     // Any directory does as a mount point here, and this one exists.

@@ -27,8 +27,9 @@ struct UserNamespaceFd {
 // The overlay of `rootfs` with its lower layers mapped, so that an image's files are shared by all
 // pods whatever their mappings. The writable layer cannot be: the daemon, who mounts, is nobody in
 // it and could not work there; so its directory goes to the namespace's root, and its files have
-// the node's IDs on disk. Works since Linux 5.19.
-StatusOr<UniqueFd> MountIdmappedOverlay(const RootfsSpec& rootfs, const UserNamespaceFd& user);
+// the node's IDs on disk. Works since Linux 5.19. `label`: as MountRootfs has it.
+StatusOr<UniqueFd> MountIdmappedOverlay(const RootfsSpec& rootfs, const UserNamespaceFd& user,
+                                        const std::string& label = "");
 
 // OK if `directory`'s file system and tmpfs can be mapped.
 Status ProbeIdmap(const std::string& directory, int user_namespace);

@@ -53,14 +53,15 @@ StatusOr<UniqueFd> ClonePart(int image, const std::string& path) {
 }
 
 StatusOr<ImageVolume> Open(const spec::Mount& mount, const MountOptions& options,
-                           const RootfsSpec& layers, const UserNamespaceFd& user) {
+                           const RootfsSpec& layers, const UserNamespaceFd& user,
+                           const std::string& label) {
   ASSIGN_OR_RETURN(std::string destination, CleanDestination(mount.destination));
   if (destination == "/proc") {
     return absl::InvalidArgumentError("nothing but procfs may be mounted on /proc");
   }
   ASSIGN_OR_RETURN(std::string path, SubPathOf(options));
   ImageVolume volume;
-  ASSIGN_OR_RETURN(volume.mount, MountRootfs(layers, OverlayMethod::kBest, user));
+  ASSIGN_OR_RETURN(volume.mount, MountRootfs(layers, OverlayMethod::kBest, user, label));
   if (!path.empty()) {
     ASSIGN_OR_RETURN(volume.mount, ClonePart(volume.mount.get(), path));
   }
@@ -84,8 +85,9 @@ StatusOr<ImageVolume> Open(const spec::Mount& mount, const MountOptions& options
 }  // namespace
 
 StatusOr<ImageVolume> OpenImageVolume(const spec::Mount& mount, const MountOptions& options,
-                                      const RootfsSpec& layers, const UserNamespaceFd& user) {
-  StatusOr<ImageVolume> volume = Open(mount, options, layers, user);
+                                      const RootfsSpec& layers, const UserNamespaceFd& user,
+                                      const std::string& label) {
+  StatusOr<ImageVolume> volume = Open(mount, options, layers, user, label);
   if (volume.ok()) return volume;
   return Annotate(volume.status(), absl::StrCat("ImageVolumeMountFailed: mount ", mount.destination,
                                                 ": image ", mount.source));

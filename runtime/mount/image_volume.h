@@ -3,6 +3,8 @@
 // no state.
 #pragma once
 
+#include <string>
+
 #include "base/mount_spec.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
@@ -21,8 +23,9 @@ struct ImageVolume {
 // an absolute path, nor a link of the image leads out of it. InvalidArgument for an unusable path
 // and for a mount on /proc; NotFound or another error naming it if it does not lead anywhere. All
 // messages begin with "ImageVolumeMountFailed", by which kubelet knows them. With a user namespace
-// the files have the owners that it gives them.
+// the files have the owners that it gives them, with `label` they have that SELinux context.
 StatusOr<ImageVolume> OpenImageVolume(const spec::Mount& mount, const MountOptions& options,
-                                      const RootfsSpec& layers, const UserNamespaceFd& user = {});
+                                      const RootfsSpec& layers, const UserNamespaceFd& user = {},
+                                      const std::string& label = "");
 
 }  // namespace berth::runtime

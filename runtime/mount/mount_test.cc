@@ -127,6 +127,25 @@ TEST_F(MountTest, LayersAloneAreReadOnly) {
   }
 }
 
+// Where the kernel has no SELinux it refuses the option: no way of mounting may leave it out.
+TEST_F(MountTest, LabelsAreNeverLeftOut) {
+  if (access("/sys/fs/selinux/context", F_OK) == 0) GTEST_SKIP() << "SELinux is on";
+  const std::string label = "u:o:f_t:s0:c1,c2";
+  for (OverlayMethod method :
+       {OverlayMethod::kBest, OverlayMethod::kNewApi, OverlayMethod::kByPath}) {
+    EXPECT_FALSE(MountRootfs(Layers(2), method, {}, label).ok());
+    RootfsSpec one;
+    one.lower = Layers(1).lower;
+    EXPECT_OK(MountRootfs(one, method));
+    EXPECT_FALSE(MountRootfs(one, method, {}, label).ok());
+  }
+  MountOptions dev;
+  AddMountLabel(label, &dev);
+  EXPECT_FALSE(MakeDevTree({}, false, dev).ok());
+  ASSERT_OK_AND_ASSIGN(MountVault vault, MountVault::Create(directory_));
+  EXPECT_FALSE(vault.EnsureTmpfs("pod", 4096, 0, 0, label).ok());
+}
+
 TEST_F(MountTest, LongPathsFallBackToNames) {
   RootfsSpec rootfs = Layers(2);
   std::string deep = Make(std::string(200, 'd') + "/" + std::string(200, 'e'));

@@ -66,7 +66,12 @@ void ForgetVolatile(const RootfsSpec& rootfs) {
   if (rmdir(absl::StrCat(mark, "/volatile").c_str()) == 0) rmdir(mark.c_str());
 }
 
-StatusOr<UniqueFd> MountByNewApi(const RootfsSpec& rootfs) {
+// A bind cannot have a label of its own, and an overlay needs two layers.
+bool NeedsEmptyLayer(const RootfsSpec& rootfs, const std::string& label) {
+  return !label.empty() && rootfs.upper.empty() && rootfs.lower.size() == 1;
+}
+
+StatusOr<UniqueFd> MountByNewApi(const RootfsSpec& rootfs, const std::string& label) {
   ASSIGN_OR_RETURN(UniqueFd fs, sys::FsOpen("overlay"));
   RETURN_IF_ERROR(sys::FsConfigString(fs.get(), "source", "overlay"));
   for (const std::string& lower : rootfs.lower) {
@@ -77,6 +82,7 @@ StatusOr<UniqueFd> MountByNewApi(const RootfsSpec& rootfs) {
     RETURN_IF_ERROR(sys::FsConfigString(fs.get(), "workdir", rootfs.work));
     RETURN_IF_ERROR(sys::FsConfigFlag(fs.get(), "volatile"));
   }
+  if (!label.empty()) RETURN_IF_ERROR(sys::FsConfigString(fs.get(), "context", label));
   RETURN_IF_ERROR(sys::FsConfigCreate(fs.get()));
   return sys::FsMount(fs.get(), 0);
 }
@@ -91,7 +97,7 @@ Status Link(const std::string& target, int directory, const std::string& name) {
 
 // Names the layers by links "0", "1", ... in a directory of its own: how long the true paths are
 // does not matter.
-StatusOr<UniqueFd> MountByPath(const RootfsSpec& rootfs) {
+StatusOr<UniqueFd> MountByPath(const RootfsSpec& rootfs, const std::string& label) {
   ASSIGN_OR_RETURN(UniqueFd names, NewTmpfs({.mode = 0700, .size_bytes = 4 << 20}));
   std::string options = "lowerdir=";
   for (size_t i = 0; i < rootfs.lower.size(); ++i) {
@@ -103,8 +109,22 @@ StatusOr<UniqueFd> MountByPath(const RootfsSpec& rootfs) {
     RETURN_IF_ERROR(Link(rootfs.work, names.get(), "w"));
     options += ",upperdir=u,workdir=w,volatile";
   }
+  const bool needs_empty = NeedsEmptyLayer(rootfs, label);
+  if (needs_empty) {
+    if (mkdirat(names.get(), "e", 0755) != 0) {
+      int error = errno;
+      return ErrnoError(error, "make an empty layer");
+    }
+    options += ":e";
+  }
+  // The quotes are for the commas of its categories.
+  if (!label.empty()) absl::StrAppend(&options, ",context=\"", label, "\"");
   StatusOr<UniqueFd> result;
   Status entered = RunInPrivateMountNamespace([&]() -> Status {
+    if (needs_empty) {
+      // A layer must be mounted somewhere. Absolute names go on meaning what lies below this one.
+      RETURN_IF_ERROR(sys::MoveMount(names.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH));
+    }
     if (fchdir(names.get()) != 0) {
       int error = errno;
       return ErrnoError(error, "enter the directory of layer names");
@@ -122,7 +142,8 @@ StatusOr<UniqueFd> MountByPath(const RootfsSpec& rootfs) {
   return result;
 }
 
-bool FitsNewApi(const RootfsSpec& rootfs) {
+bool FitsNewApi(const RootfsSpec& rootfs, const std::string& label) {
+  if (NeedsEmptyLayer(rootfs, label) || label.size() > kMaxConfigString) return false;
   if (rootfs.upper.size() > kMaxConfigString || rootfs.work.size() > kMaxConfigString) return false;
   for (const std::string& path : rootfs.lower) {
     if (path.size() > kMaxConfigString) return false;
@@ -130,17 +151,17 @@ bool FitsNewApi(const RootfsSpec& rootfs) {
   return true;
 }
 
-StatusOr<UniqueFd> MountBest(const RootfsSpec& rootfs) {
+StatusOr<UniqueFd> MountBest(const RootfsSpec& rootfs, const std::string& label) {
   // Before Linux 6.8 the option for one layer is unknown: that shows as EINVAL, once.
   static std::atomic<bool> new_api_works{true};
-  if (!new_api_works.load(std::memory_order_relaxed) || !FitsNewApi(rootfs)) {
-    return MountByPath(rootfs);
+  if (!new_api_works.load(std::memory_order_relaxed) || !FitsNewApi(rootfs, label)) {
+    return MountByPath(rootfs, label);
   }
-  StatusOr<UniqueFd> mounted = MountByNewApi(rootfs);
+  StatusOr<UniqueFd> mounted = MountByNewApi(rootfs, label);
   if (mounted.ok() || mounted.status().code() != absl::StatusCode::kInvalidArgument) {
     return mounted;
   }
-  StatusOr<UniqueFd> by_path = MountByPath(rootfs);
+  StatusOr<UniqueFd> by_path = MountByPath(rootfs, label);
   if (by_path.ok()) new_api_works.store(false, std::memory_order_relaxed);
   return by_path;
 }
@@ -158,23 +179,23 @@ StatusOr<UniqueFd> BindOne(const std::string& path) {
 }  // namespace
 
 StatusOr<UniqueFd> MountRootfs(const RootfsSpec& rootfs, OverlayMethod method,
-                               const UserNamespaceFd& user) {
+                               const UserNamespaceFd& user, const std::string& label) {
   RETURN_IF_ERROR(CheckPaths(rootfs));
   ForgetVolatile(rootfs);
   StatusOr<UniqueFd> mounted;
-  if (rootfs.upper.empty() && rootfs.lower.size() == 1) {
+  if (rootfs.upper.empty() && rootfs.lower.size() == 1 && label.empty()) {
     mounted = BindOne(rootfs.lower[0]);
     if (mounted.ok() && user.fd >= 0) {
       RETURN_IF_ERROR(IdmapMount(mounted->get(), user.fd, rootfs.lower[0]));
     }
   } else if (user.fd >= 0) {
-    mounted = MountIdmappedOverlay(rootfs, user);
+    mounted = MountIdmappedOverlay(rootfs, user, label);
   } else if (method == OverlayMethod::kNewApi) {
-    mounted = MountByNewApi(rootfs);
+    mounted = MountByNewApi(rootfs, label);
   } else if (method == OverlayMethod::kByPath) {
-    mounted = MountByPath(rootfs);
+    mounted = MountByPath(rootfs, label);
   } else {
-    mounted = MountBest(rootfs);
+    mounted = MountBest(rootfs, label);
   }
   if (!mounted.ok()) return ExplainMissing(rootfs, mounted.status());
   return mounted;

@@ -4,6 +4,8 @@
 // can do.
 #pragma once
 
+#include <string>
+
 #include "base/mount_spec.h"
 #include "base/status.h"
 #include "base/unique_fd.h"
@@ -20,9 +22,10 @@ enum class OverlayMethod { kBest, kNewApi, kByPath };
 // InvalidArgument for no layers or a relative path, NotFound naming a missing directory.
 // With a user namespace its root owns what root owns on disk; FailedPrecondition naming a layer
 // whose file system cannot be mapped.
+// With `label`, an SELinux context, all files appear with it; on disk they keep their own.
 StatusOr<UniqueFd> MountRootfs(const RootfsSpec& rootfs,
                                OverlayMethod method = OverlayMethod::kBest,
-                               const UserNamespaceFd& user = {});
+                               const UserNamespaceFd& user = {}, const std::string& label = "");
 
 // The layers alone, read-only.
 StatusOr<UniqueFd> MountLayers(const RootfsSpec& rootfs);

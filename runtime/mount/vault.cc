@@ -42,8 +42,10 @@ StatusOr<MountVault> MountVault::Create(const std::string& mount_point) {
   return MountVault(std::move(ns));
 }
 
-Status MountVault::EnsureTmpfs(const std::string& name, uint64_t size_bytes, uid_t uid,
-                               gid_t gid) const {
+Status MountVault::EnsureTmpfs(const std::string& name, uint64_t size_bytes, uid_t uid, gid_t gid,
+                               const std::string& label) const {
+  std::vector<std::string> data = {absl::StrCat("uid=", uid), absl::StrCat("gid=", gid)};
+  if (!label.empty()) data.push_back("context=" + label);
   return RunInMountNamespace(namespace_.get(), [&]() -> Status {
     const std::string path = absl::StrCat("/", name);
     if (mkdir(path.c_str(), 0700) != 0) {
@@ -57,7 +59,7 @@ Status MountVault::EnsureTmpfs(const std::string& name, uint64_t size_bytes, uid
         NewTmpfs({.mode = 01777,
                   .size_bytes = size_bytes,
                   .attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-                  .data = {absl::StrCat("uid=", uid), absl::StrCat("gid=", gid)}});
+                  .data = data});
     Status status = tmpfs.ok()
                         ? sys::MoveMount(tmpfs->get(), "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH)
                         : tmpfs.status();

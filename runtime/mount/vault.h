@@ -26,9 +26,9 @@ class MountVault {
   int namespace_fd() const { return namespace_.get(); }
 
   // A tmpfs by this name, nosuid, nodev, noexec, mode 1777. One that exists stays as it is.
-  // Owned by `uid` and `gid`.
-  Status EnsureTmpfs(const std::string& name, uint64_t size_bytes, uid_t uid = 0,
-                     gid_t gid = 0) const;
+  // Owned by `uid` and `gid`, with the SELinux context `label` if it is not empty.
+  Status EnsureTmpfs(const std::string& name, uint64_t size_bytes, uid_t uid = 0, gid_t gid = 0,
+                     const std::string& label = "") const;
   // A detached clone of it. NotFound.
   StatusOr<UniqueFd> Clone(const std::string& name) const;
   // Unknown is OK. Containers that use it keep it.

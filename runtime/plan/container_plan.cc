@@ -43,8 +43,12 @@ void AppendMountFs(PlanBuilder& builder, const std::string& path, const std::str
                          {.flags = wire::kCreateDir, .arg = options.set | options.recursive_set});
 }
 
+// Kinds whose files are new with each mount. The others have the labels that the policy gives
+// them, and one message queue file system may be mounted many times, which rules out an option.
+bool TakesLabel(std::string_view type) { return type == "tmpfs" || type == "devpts"; }
+
 void AppendCgroupView(PlanBuilder& builder, const std::string& path, const MountOptions& options,
-                      const CgroupView& view) {
+                      const CgroupView& view, const std::string& label) {
   if (view.unified) {
     MountOptions own = options;
     own.data.clear();
@@ -55,6 +59,7 @@ void AppendCgroupView(PlanBuilder& builder, const std::string& path, const Mount
   MountOptions tmpfs;
   tmpfs.set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   tmpfs.data = {"mode=755", "size=64k"};
+  AddMountLabel(label, &tmpfs);
   AppendMountFs(builder, path, "tmpfs", tmpfs);
   for (const CgroupView::Hierarchy& hierarchy : view.hierarchies) {
     AppendAttach(builder, absl::StrCat(path, "/", hierarchy.name),
@@ -68,6 +73,7 @@ void AppendCgroupView(PlanBuilder& builder, const std::string& path, const Mount
 
 Status AppendMounts(PlanBuilder& builder, const ContainerPlanInput& input) {
   const std::vector<spec::Mount>& mounts = input.spec->mounts;
+  const std::string& label = input.spec->linux.mount_label;
   if (input.mounts.size() != mounts.size()) {
     return absl::InternalError("container plan: mounts and descriptors do not match");
   }
@@ -89,13 +95,14 @@ Status AppendMounts(PlanBuilder& builder, const ContainerPlanInput& input) {
     if (input.mounts[i].fd != wire::kNoFd) {
       AppendAttach(builder, path, input.mounts[i], options.propagation);
     } else if (mount.type == "cgroup" || mount.type == "cgroup2") {
-      AppendCgroupView(builder, path, options, input.cgroup_view);
+      AppendCgroupView(builder, path, options, input.cgroup_view, label);
     } else if (mount.type == spec::kVolumeMount) {
       builder.AddText(Op::kVolume, path);
     } else if (mount.type.empty() || mount.type == "bind" || mount.type == spec::kImageMount) {
       return absl::InternalError(
           absl::StrCat("container plan: mount ", mount.destination, " was not opened"));
     } else {
+      if (TakesLabel(mount.type)) AddMountLabel(label, &options);
       AppendMountFs(builder, path, mount.type, options);
     }
   }
@@ -194,7 +201,6 @@ Status CheckSupported(const spec::Spec& spec) {
   if (os.intel_rdt.has_value()) return refuse("linux.intelRdt");
   if (os.memory_policy.has_value()) return refuse("linux.memoryPolicy");
   if (os.personality.has_value()) return refuse("linux.personality");
-  if (!os.mount_label.empty()) return refuse("linux.mountLabel");
   if (os.seccomp.has_value() && !os.seccomp->listener_path.empty()) {
     return refuse("linux.seccomp.listenerPath");
   }

@@ -116,6 +116,14 @@ StatusOr<MountOptions> ParseMountOptions(const spec::Mount& mount) {
   return result;
 }
 
+void AddMountLabel(const std::string& label, MountOptions* options) {
+  if (label.empty()) return;
+  for (const std::string& item : options->data) {
+    if (item.starts_with("context=")) return;
+  }
+  options->data.push_back("context=" + label);
+}
+
 StatusOr<std::string> CleanDestination(const std::string& destination) {
   std::string clean;
   const std::vector<std::string> parts = absl::StrSplit(destination, '/', absl::SkipEmpty());

@@ -30,6 +30,10 @@ struct MountOptions {
 // tmpcopyup. Unknown options of a bind are dropped, as mount(2) does with MS_BIND.
 StatusOr<MountOptions> ParseMountOptions(const spec::Mount& mount);
 
+// Gives all files of a new file system the SELinux context `label`, unless the options name one.
+// Empty: nothing.
+void AddMountLabel(const std::string& label, MountOptions* options);
+
 // A mount's destination as an absolute path without "." and empty components. InvalidArgument for
 // ".." (a path inside the root has no need of it).
 StatusOr<std::string> CleanDestination(const std::string& destination);

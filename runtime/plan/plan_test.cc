@@ -75,6 +75,28 @@ ContainerPlanInput SmallInput(const spec::Spec& spec) {
   return input;
 }
 
+// File systems that are new with each mount have the label; all others keep the policy's.
+TEST(ContainerPlan, LabelsWhatItMounts) {
+  spec::Spec spec = SmallSpec();
+  spec.process->selinux_label = "u:r:container_t:s0:c1,c2";
+  spec.linux.mount_label = "u:o:f_t:s0:c1,c2";
+  spec.mounts.insert(spec.mounts.begin() + 3, MakeMount("/dev/mqueue", "mqueue", "mqueue", {}));
+  spec.mounts.insert(spec.mounts.begin() + 4, MakeMount("/tmp", "tmpfs", "tmpfs", {"size=1k"}));
+  spec.mounts.insert(spec.mounts.begin() + 5,
+                     MakeMount("/own", "tmpfs", "tmpfs", {"context=u:o:own_t:s0"}));
+  StatusOr<Plan> plan = BuildContainerPlan(SmallInput(spec));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const std::string text = DumpPlan(*plan);
+  EXPECT_THAT(text,
+              AllOf(HasSubstr(R"("/dev/pts" "devpts\000gid=5\000context=u:o:f_t:s0:c1,c2\000")"),
+                    HasSubstr(R"("/tmp" "tmpfs\000size=1k\000context=u:o:f_t:s0:c1,c2\000")"),
+                    HasSubstr(R"("/own" "tmpfs\000context=u:o:own_t:s0\000")"),
+                    HasSubstr("size=64k\\000context=u:o:f_t:s0:c1,c2\\000\"")));
+  EXPECT_THAT(text,
+              AllOf(HasSubstr(R"("/dev/mqueue" "mqueue\000")"), HasSubstr(R"("/proc" "proc\000")"),
+                    HasSubstr(R"(lsm_label "selinux" "u:r:container_t:s0:c1,c2")")));
+}
+
 TEST(ContainerPlan, Golden) {
   spec::Spec spec = SmallSpec();
   StatusOr<Plan> plan = BuildContainerPlan(SmallInput(spec));
