@@ -38,6 +38,7 @@ Status ValidateContainer(const ContainerConfig& config) {
     return absl::InvalidArgumentError(
         "config.linux.security_context.run_as_group: given without run_as_user or run_as_username");
   }
+  RETURN_IF_ERROR(CheckSelinuxOptions(security.selinux));
   RETURN_IF_ERROR(CheckMemoryLimit(config.resources, "config.linux.resources"));
   if (!config.cdi_devices.empty()) {
     return absl::UnimplementedError("config.CDI_devices: CDI is not supported");
@@ -219,10 +220,14 @@ Status ManagerImpl::BuildRecordSpec(const PodRecord& pod, const images::Image& i
   }
   ASSIGN_OR_RETURN(input.devices, DevicesOf(record->config, *input.handler, pod.config));
   ASSIGN_OR_RETURN(input.volume_images, HoldVolumeImages(record));
+  ASSIGN_OR_RETURN(const LabelsRecord labels, LabelsOf(pod, record->config));
+  input.process_label = labels.process;
+  input.mount_label = labels.mount;
   ASSIGN_OR_RETURN(runtime::spec::Spec spec, BuildSpec(input));
   record->spec_json = runtime::spec::ToJson(spec);
   // Seccomp is read anew at each use; a bad profile must show now.
-  return AttachSeccomp(record->config, *input.handler, &spec);
+  RETURN_IF_ERROR(AttachSeccomp(record->config, *input.handler, &spec));
+  return RelabelMounts(record->config, spec);
 }
 
 StatusOr<uint32_t> ManagerImpl::FreeSlot(const std::string& pod_id) const {

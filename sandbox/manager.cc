@@ -17,13 +17,15 @@ StatusOr<std::unique_ptr<Manager>> Manager::Create(const Options& options, const
   if (!profile.empty() && ApparmorLacks(profile)) {
     log::Warning("AppArmor profile ", profile, " is not loaded: containers run without one");
   }
-  return std::unique_ptr<Manager>(new ManagerImpl(
-      options, parts, std::move(events), std::move(store), std::move(streams), std::move(boot_id)));
+  ASSIGN_OR_RETURN(Selinux selinux, Selinux::Load(options.selinux));
+  return std::unique_ptr<Manager>(new ManagerImpl(options, parts, std::move(events),
+                                                  std::move(store), std::move(streams),
+                                                  std::move(boot_id), std::move(selinux)));
 }
 
 ManagerImpl::ManagerImpl(Options options, Parts parts, std::unique_ptr<EventHub> events,
                          std::unique_ptr<Store> store, std::unique_ptr<ContainerStreams> streams,
-                         std::string boot_id)
+                         std::string boot_id, Selinux selinux)
     : options_(std::move(options)),
       images_(parts.images),
       network_(parts.network),
@@ -35,6 +37,7 @@ ManagerImpl::ManagerImpl(Options options, Parts parts, std::unique_ptr<EventHub>
                   .images = images_,
                   .network = network_,
                   .filesystem = options_.root + "/images"}),
+      selinux_(std::move(selinux)),
       // As many exits may wait as containers can run; each is a few bytes.
       exits_(std::make_unique<Executor>(
           Executor::Options{.name = "exits", .threads = 1, .max_queued = 1 << 20})) {}

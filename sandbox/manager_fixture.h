@@ -51,6 +51,7 @@ class ManagerTest : public testing::Test {
     Options options;
     options.root = dir_;
     options.state = dir_;
+    options.selinux = node_;
     auto manager = Manager::Create(options, {database_.get(), &images_, &network_});
     ASSERT_OK(manager);
     manager_.reset(static_cast<ManagerImpl*>(manager->release()));
@@ -121,6 +122,7 @@ class ManagerTest : public testing::Test {
   }
 
   std::string dir_;
+  SelinuxNode node_;
   FakeImages images_;
   FakeNetwork network_;
   std::unique_ptr<runtime::FakeRuntime> runtime_;

@@ -4,6 +4,7 @@
 // recovery.cc.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "sandbox/live.h"
 #include "sandbox/operation.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/selinux.h"
 #include "sandbox/store.h"
 #include "sandbox/timeline.h"
 
@@ -27,7 +29,7 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
  public:
   ManagerImpl(Options options, Parts parts, std::unique_ptr<EventHub> events,
               std::unique_ptr<Store> store, std::unique_ptr<ContainerStreams> streams,
-              std::string boot_id);
+              std::string boot_id, Selinux selinux);
   ~ManagerImpl() override;
 
   runtime::RuntimeListener* listener() override { return this; }
@@ -84,6 +86,16 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   StatusOr<std::string> MakePod(const PodConfig& config, const std::string& handler);
   std::vector<Step> PodSteps(PodRecord* record, TimedCall* call);
   void Remember(const std::string& pod_id, const runtime::PodInfo& info);
+
+  // labels.cc
+  // Chooses the contexts of a new pod, which no other pod gets until ReleaseLabels. By then its
+  // record is stored, or it was never made.
+  Status ReserveLabels(PodRecord* record);
+  void ReleaseLabels(const std::string& pod_id);
+  // Both empty: the container is not labelled.
+  StatusOr<LabelsRecord> LabelsOf(const PodRecord& pod, const ContainerConfig& config) const;
+  // Gives what mounts ask for the label that `spec` has.
+  Status RelabelMounts(const ContainerConfig& config, const runtime::spec::Spec& spec) const;
 
   // pod_stop.cc; both want the pod's operation lock.
   Status StopPodLocked(const Context& context, const std::string& id);
@@ -147,6 +159,10 @@ class ManagerImpl : public Manager, private runtime::RuntimeListener {
   mutable absl::Mutex mutate_;
   // Guards the choice of a container's slot until its record is stored.
   absl::Mutex slots_;
+  const Selinux selinux_;
+  absl::Mutex labels_;
+  // Process contexts of pods that are being made, by ID.
+  std::map<std::string, std::string> reserved_labels_ ABSL_GUARDED_BY(labels_);
   // One thread: exits are recorded in the order in which they were reported. Last, so that it
   // ends before what its tasks use. Gone after Quiesce.
   absl::Mutex exits_mutex_;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "base/file.h"
 #include "base/sys.h"
+#include "sandbox/relabel.h"
 #include "sandbox/user_namespace.h"
 
 namespace berth::sandbox {
@@ -46,7 +47,11 @@ constexpr std::string_view kLocalHosts =
     "ff02::2\tip6-allrouters\n";
 
 // They belong to the pod's root, which may edit them.
-Status GiveFiles(int dir, const std::vector<const char*>& names, const PodConfig& config) {
+Status GiveFiles(int dir, const std::vector<const char*>& names, const PodConfig& config,
+                 const std::string& label) {
+  for (const char* name : names) {
+    if (!label.empty()) RETURN_IF_ERROR(LabelFile(dir, name, label));
+  }
   const auto [uid, gid] = HostRoot(config);
   if (uid == 0 && gid == 0) return absl::OkStatus();
   for (const char* name : names) {
@@ -85,7 +90,7 @@ std::string RenderResolvConf(const DnsConfig& dns) {
 }
 
 Status WritePodFiles(const std::string& dir, const PodConfig& config, const std::string& hostname,
-                     bool host_network) {
+                     bool host_network, const std::string& label) {
   RETURN_IF_ERROR(MakeDirs(dir, 0700));
   ASSIGN_OR_RETURN(UniqueFd fd, sys::Open(dir, O_RDONLY | O_DIRECTORY));
   std::string resolv;
@@ -101,18 +106,18 @@ Status WritePodFiles(const std::string& dir, const PodConfig& config, const std:
     ASSIGN_OR_RETURN(hosts, HostFile("/etc/hosts"));
   }
   RETURN_IF_ERROR(AtomicReplace(fd.get(), "hosts", hosts, 0644, /*durable=*/false));
-  return GiveFiles(fd.get(), {"resolv.conf", "hostname", "hosts"}, config);
+  return GiveFiles(fd.get(), {"resolv.conf", "hostname", "hosts"}, config, label);
 }
 
 Status WriteHosts(const std::string& dir, const PodConfig& config, const std::string& hostname,
-                  const std::vector<std::string>& addresses) {
+                  const std::vector<std::string>& addresses, const std::string& label) {
   ASSIGN_OR_RETURN(UniqueFd fd, sys::Open(dir, O_RDONLY | O_DIRECTORY));
   std::string text(kLocalHosts);
   for (const std::string& address : addresses) {
     absl::StrAppend(&text, address, "\t", hostname, "\n");
   }
   RETURN_IF_ERROR(AtomicReplace(fd.get(), "hosts", text, 0644, /*durable=*/false));
-  return GiveFiles(fd.get(), {"hosts"}, config);
+  return GiveFiles(fd.get(), {"hosts"}, config, label);
 }
 
 }  // namespace berth::sandbox

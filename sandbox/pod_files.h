@@ -22,11 +22,11 @@ std::string RenderResolvConf(const DnsConfig& dns);
 
 // Writes the three files into `dir`, which is made. Without dns the host's resolv.conf is copied;
 // hosts is the host's with the host's network, else names localhost and the pod once its
-// addresses are known.
+// addresses are known. With `label` they have that SELinux context.
 Status WritePodFiles(const std::string& dir, const PodConfig& config, const std::string& hostname,
-                     bool host_network);
+                     bool host_network, const std::string& label = "");
 // Adds the pod's own line to hosts.
 Status WriteHosts(const std::string& dir, const PodConfig& config, const std::string& hostname,
-                  const std::vector<std::string>& addresses);
+                  const std::vector<std::string>& addresses, const std::string& label = "");
 
 }  // namespace berth::sandbox

@@ -92,6 +92,7 @@ runtime::PodSetup SetupOfPod(const PodRecord& record, const Handler& handler) {
   setup.shared_pid = options.pid == NamespaceMode::kPod;
   setup.cgroup_parent = config.cgroup_parent;
   setup.sysctls = config.sysctls;
+  if (record.labels.has_value()) setup.mount_label = record.labels->mount;
   if (HasUserNamespace(config)) {
     setup.uid_mappings = PodMappings(options.userns->uids);
     setup.gid_mappings = PodMappings(options.userns->gids);
@@ -130,6 +131,7 @@ Status ManagerImpl::ValidatePod(const PodConfig& config, const std::string& hand
   }
   RETURN_IF_ERROR(CheckHostname(config.hostname));
   RETURN_IF_ERROR(CheckNamespaces(config.security));
+  RETURN_IF_ERROR(CheckSelinuxOptions(config.security.selinux));
   RETURN_IF_ERROR(CheckPorts(config.port_mappings));
   RETURN_IF_ERROR(BandwidthOf(config.annotations).status());
   if (config.dns.has_value()) RETURN_IF_ERROR(ValidateDns(*config.dns));
@@ -170,7 +172,8 @@ std::vector<Step> ManagerImpl::PodSteps(PodRecord* record, TimedCall* call) {
            RETURN_IF_ERROR(
                Annotate(MakeDirs(record->config.log_directory, 0755), "config.log_directory"));
          }
-         return WritePodFiles(PodDir(record->id), record->config, hostname, !own_network);
+         return WritePodFiles(PodDir(record->id), record->config, hostname, !own_network,
+                              setup.mount_label);
        },
        [=, this] { return RemoveTree(AT_FDCWD, PodDir(record->id)); }},
       {"pod-namespaces",
@@ -190,7 +193,8 @@ std::vector<Step> ManagerImpl::PodSteps(PodRecord* record, TimedCall* call) {
          ASSIGN_OR_RETURN(network::Lease lease, std::move(attached));
          record->lease =
              LeaseRecord{lease.interface, lease.mac, lease.addresses, record->config.port_mappings};
-         return WriteHosts(PodDir(record->id), record->config, hostname, lease.addresses);
+         return WriteHosts(PodDir(record->id), record->config, hostname, lease.addresses,
+                           setup.mount_label);
        },
        [=, this]() -> Status {
          if (own_network) RETURN_IF_ERROR(network_->Detach(Context(), record->id));
@@ -221,8 +225,10 @@ StatusOr<std::string> ManagerImpl::MakePod(const PodConfig& config, const std::s
   record.handler = handler;
   record.config = config;
   // The steps finish whether or not the client still waits: it will ask again under this name.
+  RETURN_IF_ERROR(ReserveLabels(&record));
   TimedCall call(&timelines_, record.id, "RunPodSandbox", "");
   StepsResult result = RunSteps(PodSteps(&record, &call), failpoint_, call.observer());
+  ReleaseLabels(record.id);
   call.Finish(!result.status.ok());
   if (result.status.ok()) return record.id;
   if (result.clean) timelines_.Erase(record.id);

@@ -27,6 +27,13 @@ struct LeaseRecord {
   BERTH_FIELDS(BERTH_F(interface) BERTH_F(mac) BERTH_F(addresses) BERTH_F(port_mappings))
 };
 
+// The SELinux contexts of a pod; both empty if it is not confined.
+struct LabelsRecord {
+  std::string process;
+  std::string mount;
+  BERTH_FIELDS(BERTH_F(process) BERTH_F(mount))
+};
+
 struct PodRecord {
   std::string id;
   Phase phase = Phase::kCreating;
@@ -35,9 +42,10 @@ struct PodRecord {
   int64_t created_at_ns = 0;
   std::string handler;  // as the request named it
   PodConfig config;
-  std::optional<LeaseRecord> lease;  // set while the network is attached
+  std::optional<LeaseRecord> lease;    // set while the network is attached
+  std::optional<LabelsRecord> labels;  // not set: made while SELinux was off
   BERTH_FIELDS(BERTH_F(id) BERTH_F(phase) BERTH_F(state) BERTH_F(boot_id) BERTH_F(created_at_ns)
-                   BERTH_F(handler) BERTH_F(config) BERTH_F(lease))
+                   BERTH_F(handler) BERTH_F(config) BERTH_F(lease) BERTH_F(labels))
 };
 
 struct ContainerRecord {

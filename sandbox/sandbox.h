@@ -92,11 +92,21 @@ class Service : public EventSource {
   virtual Status SetPodRanges(const Context& context, const std::vector<std::string>& ranges) = 0;
 };
 
+// Where the node's SELinux is. Without `enabled` nothing is labelled.
+struct SelinuxNode {
+  bool enabled = false;
+  std::string fs = "/sys/fs/selinux";
+  std::string etc = "/etc/selinux";
+  // The contexts for containers, if there is such a file; else <etc>/TYPE/contexts/lxc_contexts.
+  std::string containers = "/usr/share/containers/selinux/contexts";
+};
+
 struct Options {
   std::string root;   // persistent data
   std::string state;  // cleared by a reboot; 0700
   std::string instance = "berth";
   Handlers handlers;
+  SelinuxNode selinux;
 };
 
 // The parts a service needs; all outlive it.

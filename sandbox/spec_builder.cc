@@ -120,6 +120,7 @@ StatusOr<spec::Process> BuildProcess(const SpecInput& input) {
   ASSIGN_OR_RETURN(process.capabilities, BuildCapabilities(security, *input.handler));
   ASSIGN_OR_RETURN(process.apparmor_profile,
                    BuildApparmorProfile(security, input.handler->apparmor_profile));
+  process.selinux_label = input.process_label;
   process.no_new_privileges = security.no_new_privs;
   process.oom_score_adj = static_cast<int32_t>(config.resources.oom_score_adj);
   return process;
@@ -252,6 +253,7 @@ StatusOr<spec::Spec> BuildSpec(const SpecInput& input) {
     out.linux.uid_mappings = SpecMappings(userns.uids);
     out.linux.gid_mappings = SpecMappings(userns.gids);
   }
+  out.linux.mount_label = input.mount_label;
   out.linux.cgroups_path = absl::StrCat(input.cgroup_parent, "/", input.container_id);
   out.linux.resources = BuildResources(input.container->resources);
   out.linux.resources->devices = BuildDeviceRules(input);

@@ -45,6 +45,9 @@ struct SpecInput {
   std::vector<std::pair<HostDevice, std::string>> devices;
   // IDs of the images that mounts name, by that name.
   StringMap volume_images = {};
+  // SELinux contexts; empty: none.
+  std::string process_label = {};
+  std::string mount_label = {};
 };
 
 // InvalidArgument naming the field. Seccomp is not part of it: see AttachSeccomp.

@@ -38,6 +38,17 @@ class SpecBuilderTest : public testing::Test {
   SpecInput input_;
 };
 
+TEST_F(SpecBuilderTest, LabelsAreWhereRuntimesLookForThem) {
+  ASSERT_OK_AND_ASSIGN(runtime::spec::Spec spec, BuildSpec(input_));
+  EXPECT_THAT(runtime::spec::ToJson(spec), testing::Not(HasSubstr("Label\"")));
+  input_.process_label = "u:r:container_t:s0:c1,c2";
+  input_.mount_label = "u:object_r:container_file_t:s0:c1,c2";
+  ASSERT_OK_AND_ASSIGN(spec, BuildSpec(input_));
+  EXPECT_THAT(runtime::spec::ToJson(spec),
+              testing::AllOf(HasSubstr(R"("selinuxLabel":"u:r:container_t:s0:c1,c2")"),
+                             HasSubstr(R"("mountLabel":"u:object_r:container_file_t:s0:c1,c2")")));
+}
+
 TEST_F(SpecBuilderTest, CommandReplacesEntrypointAndArgsReplaceCmd) {
   EXPECT_THAT(*BuildArgs(container_, image_), ElementsAre("/app", "--serve"));
   container_.args = {"x"};

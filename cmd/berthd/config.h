@@ -33,6 +33,8 @@ struct Config {
 
   std::string cgroup_driver = "auto";
 
+  std::string selinux_mode = "auto";
+
   std::string streaming_address = "127.0.0.1";
   int64_t streaming_port = 0;
   std::string streaming_cert_file;

@@ -32,6 +32,10 @@ const ConfigKey kKeys[] = {
      "auto (systemd if it is process 1, else cgroupfs), systemd or cgroupfs.", 0, 0,
      "auto|systemd|cgroupfs"},
 
+    {"selinux", "mode", &Config::selinux_mode,
+     "auto (label pods where the kernel has SELinux and a policy is loaded) or off.", 0, 0,
+     "auto|off"},
+
     {"streaming", "address", &Config::streaming_address,
      "Where exec, attach and port-forward are served; kubelet connects from this machine."},
     {"streaming", "port", &Config::streaming_port, "0: any that is free.", 0, 65535},

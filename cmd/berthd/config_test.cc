@@ -112,6 +112,7 @@ TEST_F(ConfigTest, EveryKindOfValueIsRead) {
       "[log]\nlevel = 'debug'\nformat = 'json'\n"
       "[network]\nsubnet_v6 = ''\nmtu = 1400\nloopback_host_ports = false\n"
       "[cgroup]\ndriver = 'systemd'\n"
+      "[selinux]\nmode = 'off'\n"
       "[images]\npinned = ['a:1', 'b@sha256:c']\nmax_layer_bytes = 0x100000\n"
       "[limits]\npull_threads = 7\n");
   ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(path_, true));
@@ -122,6 +123,7 @@ TEST_F(ConfigTest, EveryKindOfValueIsRead) {
   EXPECT_EQ(config.mtu, 1400);
   EXPECT_FALSE(config.loopback_host_ports);
   EXPECT_EQ(config.cgroup_driver, "systemd");
+  EXPECT_EQ(config.selinux_mode, "off");
   EXPECT_THAT(config.pinned, ElementsAre("a:1", "b@sha256:c"));
   EXPECT_EQ(config.max_layer_bytes, 1 << 20);
   EXPECT_EQ(config.pull_threads, 7);

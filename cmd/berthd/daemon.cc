@@ -123,6 +123,7 @@ Status Parts::Open(const Options& options, const Config& config) {
   pods.state = options.state;
   pods.instance = config.instance;
   pods.handlers = handlers_;
+  pods.selinux.enabled = config.selinux_mode != "off";
   ASSIGN_OR_RETURN(
       manager_, sandbox::Manager::Create(pods, {database_.get(), images_.get(), network_.get()}));
 
