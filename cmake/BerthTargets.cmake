@@ -23,7 +23,6 @@ target_compile_options(berth_flags INTERFACE
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<NOT:$<CONFIG:Debug>>>:-Wno-restrict>
   $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
 target_compile_definitions(berth_flags INTERFACE _GLIBCXX_ASSERTIONS)
-set(BERTH_TEST_DEFINITIONS BERTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
 # Libraries find each other's headers as "folder/header.h".
 target_include_directories(berth_flags INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
 if(BERTH_SANITIZE)
@@ -80,17 +79,23 @@ function(berth_library name)
   endif()
 endfunction()
 
+# The only source of a test that knows where the checkout is.
+add_library(berth_test_paths STATIC EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/test/support/paths.cc)
+target_include_directories(berth_test_paths PRIVATE ${CMAKE_SOURCE_DIR})
+target_compile_definitions(berth_test_paths PRIVATE BERTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+  BERTH_BINARY_DIR="${CMAKE_BINARY_DIR}")
+
 # berth_test(<name> SOURCES .. DEPS .. [ROOT] [TIMEOUT s])
 # A googletest program. ROOT: needs root; such a test exits 77 with a reason where it cannot run.
 function(berth_test name)
   cmake_parse_arguments(arg "ROOT" "TIMEOUT" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
-  target_link_libraries(${name} PRIVATE berth_flags ${arg_DEPS} GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE berth_flags ${arg_DEPS} berth_test_paths GTest::gmock
+    GTest::gtest_main)
   if(BERTH_SANITIZE STREQUAL "thread")
     target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/test/support/tsan_mutex.cc)
     target_link_libraries(${name} PRIVATE absl::synchronization ${CMAKE_DL_LIBS})
   endif()
-  target_compile_definitions(${name} PRIVATE ${BERTH_TEST_DEFINITIONS})
   if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
     target_precompile_headers(${name} REUSE_FROM berth_test_pch)
   endif()

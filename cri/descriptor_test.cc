@@ -18,6 +18,7 @@
 #include "cri/api/berth/v1/explain.pb.h"
 #include "cri/api/runtime/v1/api.pb.h"
 #include "cri/redact.h"
+#include "test/support/paths.h"
 #include "test/support/status_matchers.h"
 
 namespace berth::cri {
@@ -120,7 +121,7 @@ Facts FactsOf(const pb::FileDescriptor* file) {
 
 TEST(DescriptorTest, IsThatOfThePublishedApi) {
   int code = -1;
-  const std::string path = Output(BERTH_SOURCE_DIR "/hack/tools/cri-proto 2>/dev/null", &code);
+  const std::string path = Output(TestSourceDir() + "/hack/tools/cri-proto 2>/dev/null", &code);
   if (code == 77) GTEST_SKIP() << "the Go module k8s.io/cri-api cannot be downloaded";
   ASSERT_EQ(code, 0);
   ASSERT_OK_AND_ASSIGN(std::string text, ReadFile(path, 4 << 20));

@@ -17,6 +17,7 @@
 #include "images/service.h"
 #include "images/test_image.h"
 #include "images/unpack/tar_builder.h"
+#include "test/support/paths.h"
 #include "test/support/status_matchers.h"
 
 namespace berth::images {
@@ -57,7 +58,7 @@ class ExplainTest : public testing::Test {
     ASSERT_OK_AND_ASSIGN(database_, Database::Open(dir_ + "/db"));
     Options options;
     options.root = dir_ + "/root";
-    options.unpacker_path = BERTH_UNPACK_PATH;
+    options.unpacker_path = TestBinaryDir() + "/bin/berth-unpack";
     options.certs_dir = dir_ + "/certs.d";
     // Configured, so that no HTTPS is tried before.
     fs::create_directories(options.certs_dir + "/" + remote_.host());

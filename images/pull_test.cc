@@ -23,6 +23,7 @@
 #include "images/service.h"
 #include "images/test_image.h"
 #include "images/unpack/tar_builder.h"
+#include "test/support/paths.h"
 #include "test/support/status_matchers.h"
 
 namespace berth::images {
@@ -93,7 +94,7 @@ class PullTest : public testing::Test {
     ASSERT_OK_AND_ASSIGN(database_, Database::Open(dir_ + "/db"));
     Options options;
     options.root = dir_ + "/root";
-    options.unpacker_path = BERTH_UNPACK_PATH;
+    options.unpacker_path = TestBinaryDir() + "/bin/berth-unpack";
     options.certs_dir = dir_ + "/certs.d";
     ASSERT_OK_AND_ASSIGN(service_, Service::Open(options, database_.get()));
   }

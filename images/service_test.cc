@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "images/test_image.h"
 #include "images/unpack/tar_builder.h"
+#include "test/support/paths.h"
 #include "test/support/status_matchers.h"
 
 namespace berth::images {
@@ -49,7 +50,7 @@ class ServiceTest : public testing::Test {
     ASSERT_OK_AND_ASSIGN(database_, Database::Open(dir_ + "/db"));
     Options options;
     options.root = dir_ + "/root";
-    options.unpacker_path = BERTH_UNPACK_PATH;
+    options.unpacker_path = TestBinaryDir() + "/bin/berth-unpack";
     options.max_layer_bytes = 64 << 20;
     options.max_layer_inodes = 10'000;
     options.pinned = {"registry.test/pinned:1"};

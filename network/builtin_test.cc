@@ -16,6 +16,7 @@
 #include "base/netns_thread.h"
 #include "network/network_conformance.h"
 #include "network/test_namespace.h"
+#include "test/support/paths.h"
 
 namespace berth::network {
 namespace {
@@ -412,7 +413,7 @@ TEST_F(BuiltinTest, LoopbackAloneComesUp) {
 }
 
 std::string ReadGolden(const std::string& name) {
-  std::ifstream in(std::string(NETWORK_TESTDATA) + "/" + name);
+  std::ifstream in(TestSourceDir() + "/network/testdata/" + name);
   return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
@@ -432,7 +433,7 @@ TEST_F(BuiltinTest, TheTableMatchesItsGoldenFile) {
     absl::StrAppend(&listing, json::Serialize(entry), "\n");
   }
   if (getenv("BERTH_UPDATE_GOLDEN") != nullptr) {
-    std::ofstream(std::string(NETWORK_TESTDATA) + "/table.json") << listing;
+    std::ofstream(TestSourceDir() + "/network/testdata/table.json") << listing;
   }
   EXPECT_EQ(listing, ReadGolden("table.json"));
 }

@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/sys.h"
 #include "images/unpack/tar_builder.h"
+#include "test/support/paths.h"
 #include "test/support/status_matchers.h"
 
 namespace berth::images::unpack {
@@ -28,6 +29,8 @@ namespace {
 
 using testing::HasSubstr;
 namespace fs = std::filesystem;
+
+std::string Unpacker() { return TestBinaryDir() + "/bin/berth-unpack"; }
 
 class LauncherTest : public testing::Test {
  protected:
@@ -50,7 +53,7 @@ class LauncherTest : public testing::Test {
     request_.format = Format::kTar;
     tar_ = TarBuilder().File("first", "1").Dir("d/").File("second", "2").Finish();
     runner_ = std::thread([this, context] {
-      result_ = RunUnpacker(context, BERTH_UNPACK_PATH, request_);
+      result_ = RunUnpacker(context, Unpacker(), request_);
       done_ = true;
     });
     ASSERT_OK(WriteAll(blob_.write.get(), tar_.substr(0, 1024)));
@@ -165,7 +168,7 @@ TEST_F(LauncherTest, ADeadlineKillsIt) {
   request_.root_fd = root_.get();
   request_.implicit_fd = implicit_.get();
   Context context(absl::Now() + absl::Milliseconds(50), {});
-  EXPECT_TRUE(absl::IsDeadlineExceeded(RunUnpacker(context, BERTH_UNPACK_PATH, request_).status()));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(RunUnpacker(context, Unpacker(), request_).status()));
 }
 
 TEST_F(LauncherTest, ItsDeathIsReported) {
@@ -200,7 +203,7 @@ TEST_F(LauncherTest, MakesDevicesAndWhiteoutsOnItsNodevMount) {
   request_.blob_fd = blob.get();
   request_.root_fd = root_.get();
   request_.implicit_fd = implicit_.get();
-  ASSERT_OK(RunUnpacker(Context(), BERTH_UNPACK_PATH, request_));
+  ASSERT_OK(RunUnpacker(Context(), Unpacker(), request_));
   struct stat info;
   ASSERT_EQ(stat((dir_ + "/fs/dev/null").c_str(), &info), 0);
   EXPECT_TRUE(S_ISCHR(info.st_mode));
@@ -215,7 +218,7 @@ TEST_F(LauncherTest, NamesALimitAndAFullDisk) {
   ASSERT_OK_AND_ASSIGN(UniqueFd blob, sys::Memfd("blob", tar, false));
   lseek(blob.get(), 0, SEEK_SET);
   request_.blob_fd = blob.get();
-  EXPECT_THAT(RunUnpacker(Context(), BERTH_UNPACK_PATH, request_),
+  EXPECT_THAT(RunUnpacker(Context(), Unpacker(), request_),
               StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("limit of 1000 bytes")));
   request_.limits = Limits();
   // A file system of one page.
@@ -231,7 +234,7 @@ TEST_F(LauncherTest, NamesALimitAndAFullDisk) {
   if (mounted.ok()) {
     request_.root_fd = mounted->get();
     lseek(blob.get(), 0, SEEK_SET);
-    EXPECT_THAT(RunUnpacker(Context(), BERTH_UNPACK_PATH, request_),
+    EXPECT_THAT(RunUnpacker(Context(), Unpacker(), request_),
                 StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("No space left")));
     *mounted = UniqueFd();
   }

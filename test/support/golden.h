@@ -10,6 +10,8 @@
 #include <iterator>
 #include <string>
 
+#include "test/support/paths.h"
+
 namespace berth {
 
 inline testing::AssertionResult MatchesGolden(const std::string& name, const std::string& text) {
@@ -22,7 +24,7 @@ inline testing::AssertionResult MatchesGolden(const std::string& name, const std
     }
   }
   shown += '\n';
-  const std::string path = std::string(BERTH_SOURCE_DIR) + "/test/golden/" + name;
+  const std::string path = TestSourceDir() + "/test/golden/" + name;
   if (std::getenv("BERTH_UPDATE_GOLDEN") != nullptr) {
     std::ofstream(path, std::ios::binary) << shown;
     return testing::AssertionSuccess();
