@@ -79,8 +79,11 @@ std::optional<CpuUsage> ReadCpu(UsageFiles& files, UsageDetail detail) {
 MemoryUsage ReadMemoryV1(UsageFiles& files, const Hierarchy& hierarchy, UsageDetail detail) {
   MemoryUsage memory;
   uint64_t inactive_file = 0;
+  bool limited = true;
   // The "total_" lines count what is below, as v2 does.
   ParseKeyed(files.Read(hierarchy, "memory.stat"), [&](std::string_view key, uint64_t value) {
+    // The least of its own and those above.
+    if (key == "hierarchical_memory_limit") limited = value < kNoLimit;
     if (!key.starts_with("total_")) return;
     key.remove_prefix(6);
     if (key == "cache") memory.cache = value;
@@ -93,7 +96,7 @@ MemoryUsage ReadMemoryV1(UsageFiles& files, const Hierarchy& hierarchy, UsageDet
   });
   memory.usage = ParseNumber(files.Read(hierarchy, "memory.usage_in_bytes")).value_or(0);
   memory.working_set = Less(memory.usage, inactive_file);
-  memory.limit = Limit(files.Read(hierarchy, "memory.limit_in_bytes"));
+  if (limited) memory.limit = Limit(files.Read(hierarchy, "memory.limit_in_bytes"));
   if (memory.limit.has_value()) {
     std::optional<uint64_t> both = Limit(files.Read(hierarchy, "memory.memsw.limit_in_bytes"));
     if (both.has_value()) memory.swap_limit = Less(*both, *memory.limit);

@@ -234,6 +234,19 @@ TEST_F(UsageTest, MissingCgroupIsNotFound) {
               StatusIs(absl::StatusCode::kNotFound, testing::HasSubstr("/other")));
 }
 
+TEST_F(UsageTest, ALimitAboveIsNotItsOwn) {
+  PutV1();
+  Put("memory", "memory.stat", "hierarchical_memory_limit 30000\ntotal_rss 8192\n");
+  Put("memory", "memory.limit_in_bytes", "9223372036854771712\n");
+  ASSERT_OK_AND_ASSIGN(CgroupUsage usage, Read());
+  EXPECT_FALSE(usage.memory->limit.has_value());
+  // Nothing above limits: its own limit is not asked for.
+  Put("memory", "memory.stat", "hierarchical_memory_limit 9223372036854771712\n");
+  Put("memory", "memory.limit_in_bytes", "5\n");
+  ASSERT_OK_AND_ASSIGN(usage, Read());
+  EXPECT_FALSE(usage.memory->limit.has_value());
+}
+
 TEST_F(UsageTest, MissingControllersAndFilesLeaveTheirPartsOut) {
   Add("unified", {"cpu"}, true);
   ASSERT_OK_AND_ASSIGN(CgroupUsage usage, Read());
