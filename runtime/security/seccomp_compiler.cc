@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include "absl/strings/ascii.h"
 #include "base/file.h"
 #include "base/sys.h"
+#include "runtime/security/seccomp_tree.h"
 #include "runtime/spec/spec.h"
 
 namespace berth::runtime {
@@ -125,6 +127,29 @@ sock_filter Jump(uint16_t code, uint32_t k, uint8_t yes, uint8_t no) {
   return {static_cast<uint16_t>(BPF_JMP | code | BPF_K), yes, no, k};
 }
 
+// Few kernels have x32. Its rules would be a quarter of a profile's program, for calls that end
+// with ENOSYS in any case.
+bool KernelHasX32() {
+  static const bool has = [] { return syscall(kX32Bit | SYS_getpid) >= 0 || errno != ENOSYS; }();
+  return has;
+}
+
+// Takes x32 out of the architectures: whether it was there and the program may answer for the
+// kernel. A profile that kills, traces or logs what it does not name gets to see these calls.
+bool TakeX32(uint32_t fallback, std::vector<uint32_t>* arches) {
+  const bool fails = (fallback & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
+  if (!fails || arches->front() != SCMP_ARCH_X86_64 || KernelHasX32()) return false;
+  return std::erase(*arches, SCMP_ARCH_X32) > 0;
+}
+
+// Instructions before the program of libseccomp: ENOSYS for every x32 call.
+std::vector<sock_filter> NoX32Prefix() {
+  return {Statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
+          Jump(BPF_JEQ, SCMP_ARCH_X86_64, 0, 3),
+          Statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+          Jump(BPF_JGE, kX32Bit, 0, 1), Statement(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS)};
+}
+
 // Instructions before the program of libseccomp: ENOSYS for calls that are newer than the profile.
 // x32 calls carry the audit architecture of x86-64 and a bit in the number.
 std::vector<sock_filter> NewerCallsPrefix(const std::vector<uint32_t>& arches,
@@ -181,6 +206,7 @@ StatusOr<SeccompProgram> CompileOnce(const spec::Seccomp& seccomp) {
   Filter filter(seccomp_init(fallback));
   if (filter == nullptr) return absl::InvalidArgumentError("seccomp: bad default action");
   ASSIGN_OR_RETURN(std::vector<uint32_t> arches, ArchitecturesOf(seccomp));
+  const bool took_x32 = TakeX32(fallback, &arches);
   for (size_t i = 1; i < arches.size(); ++i) {
     int rc = seccomp_arch_add(filter.get(), arches[i]);
     if (rc != 0 && rc != -EEXIST) return SeccompError(rc, "seccomp: add architecture");
@@ -203,8 +229,14 @@ StatusOr<SeccompProgram> CompileOnce(const spec::Seccomp& seccomp) {
   ASSIGN_OR_RETURN(std::vector<sock_filter> body, Export(filter.get()));
   bool denies = fallback != SCMP_ACT_ALLOW && fallback != SCMP_ACT_LOG &&
                 seccomp.default_action != "SCMP_ACT_TRACE";
-  if (denies) program.filter = NewerCallsPrefix(arches, LastCalls(seccomp, arches));
-  program.filter.insert(program.filter.end(), body.begin(), body.end());
+  std::vector<sock_filter> whole;
+  if (took_x32) whole = NoX32Prefix();
+  if (denies) {
+    const std::vector<sock_filter> newer = NewerCallsPrefix(arches, LastCalls(seccomp, arches));
+    whole.insert(whole.end(), newer.begin(), newer.end());
+  }
+  whole.insert(whole.end(), body.begin(), body.end());
+  program.filter = ToRangeTree(whole);
   if (program.filter.size() > BPF_MAXINSNS) {
     return absl::InvalidArgumentError(
         absl::StrCat("seccomp: ", program.filter.size(), " instructions, the kernel takes 4096"));

@@ -90,6 +90,9 @@ TEST(SeccompDefault, CallsNewerThanTheProfileAreUnknown) {
   SeccompProgram program = Compiled(DefaultSeccompProfile(DefaultCapabilities()));
   EXPECT_EQ(ErrnoUnder(program, [] { return syscall(900); }), ENOSYS);
   EXPECT_EQ(ErrnoUnder(program, [] { return syscall(0x40000000 + 900); }), ENOSYS);
+  // An x32 call that the profile names is what the kernel makes of it.
+  const int here = syscall(0x40000000 + SYS_getpid) >= 0 ? 0 : errno;
+  EXPECT_EQ(ErrnoUnder(program, [] { return syscall(0x40000000 + SYS_getpid); }), here);
 }
 
 TEST(SeccompDefault, CapabilitiesOpenTheirCalls) {
@@ -121,6 +124,12 @@ TEST(SeccompCompiler, ActionsAndDefaultErrno) {
   SeccompProgram program = Compiled(seccomp);
   EXPECT_EQ(Under(program, [] { return static_cast<int>(syscall(SYS_getppid)); }), 256 + SIGSYS);
   EXPECT_EQ(Under(program, [] { return static_cast<int>(syscall(SYS_getuid)); }), 256 + SIGSYS);
+  // x32 calls too are the profile's, on every kernel.
+  spec::Seccomp killing = DefaultSeccompProfile(0);
+  killing.default_action = "SCMP_ACT_KILL_PROCESS";
+  EXPECT_EQ(
+      Under(Compiled(killing), [] { return static_cast<int>(syscall(0x40000000 + SYS_chroot)); }),
+      256 + SIGSYS);
   // With the ordinary calls allowed, since a sanitizer's runtime makes some on its own.
   spec::Seccomp denying = DefaultSeccompProfile(0);
   denying.default_errno_ret = 77;
