@@ -181,6 +181,12 @@ Status PidfdSendSignal(int pidfd, int signal) {
   return absl::OkStatus();
 }
 
+bool HasX32() {
+  constexpr long kX32Bit = 0x40000000;
+  static const bool has = syscall(kX32Bit | SYS_getpid) >= 0 || errno != ENOSYS;
+  return has;
+}
+
 void FillRandom(void* data, size_t size) {
   auto* bytes = static_cast<unsigned char*>(data);
   while (size > 0) {

@@ -57,6 +57,9 @@ Status PidfdSendSignal(int pidfd, int signal);
 // Random bytes from the kernel; never fails after boot.
 void FillRandom(void* data, size_t size);
 
+// False if the kernel says that it has no calls of the x32 ABI, as most say.
+bool HasX32();
+
 // Boot id of the running kernel, 36 characters.
 StatusOr<std::string> BootId();
 

@@ -10,11 +10,11 @@ ExecStart::ExecStart(asio::io_context& loop, const SessionHost& host, const Exec
       host_(host),
       context_(absl::InfiniteFuture(), stop_.get_token()),
       early_(std::make_shared<Early>(loop)),
-      tasks_(loop) {
-  tasks_.Spawn(Run(request));
+      started_(loop, host.starts, Body(request)) {
+  if (started_.done()) early_->over = true;
 }
 
-Task<void> ExecStart::Run(ExecRequest request) {
+std::function<ExecStart::Started()> ExecStart::Body(const ExecRequest& request) {
   const sandbox::Streams::TakeEnds take = [&loop = loop_,
                                            early = early_](sandbox::StreamEnds ends) {
     asio::post(loop, [early, ends = std::move(ends)]() mutable {
@@ -22,17 +22,17 @@ Task<void> ExecStart::Run(ExecRequest request) {
       early->news.Notify();
     });
   };
-  std::function<Started()> start = [streams = host_.streams, context = context_, take,
-                                    request = std::move(request)]() -> Started {
-    ASSIGN_OR_RETURN(std::unique_ptr<sandbox::ExecStream> stream,
-                     streams->StartExec(context, request.container_id, request.command,
-                                        request.selection, take));
-    return std::shared_ptr<sandbox::ExecStream>(std::move(stream));
+  return [streams = host_.streams, context = context_, &loop = loop_, early = early_, take,
+          request]() mutable -> Started {
+    StatusOr<std::unique_ptr<sandbox::ExecStream>> stream =
+        streams->StartExec(context, request.container_id, request.command, request.selection, take);
+    asio::post(loop, [early = std::move(early)] {
+      early->over = true;
+      early->news.Notify();
+    });
+    RETURN_IF_ERROR(stream.status());
+    return std::shared_ptr<sandbox::ExecStream>(*std::move(stream));
   };
-  Started started = co_await OnExecutor<Started>(loop_, host_.starts, std::move(start));
-  result_ = std::move(started);
-  early_->over = true;
-  early_->news.Notify();
 }
 
 Task<std::optional<sandbox::StreamEnds>> ExecStart::EarlyEnds() {
@@ -41,8 +41,8 @@ Task<std::optional<sandbox::StreamEnds>> ExecStart::EarlyEnds() {
 }
 
 Task<ExecStart::Started> ExecStart::Result() {
-  co_await tasks_.Wait();
-  co_return *std::exchange(result_, std::nullopt);
+  Started started = co_await started_.Result();
+  co_return started;
 }
 
 Task<void> ExecStart::Abandon() {

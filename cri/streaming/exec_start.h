@@ -4,6 +4,7 @@
 // are there before the process is, so its first bytes need not wait for the news of its start.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -43,15 +44,15 @@ class ExecStart {
     Signal news;
   };
 
-  Task<void> Run(ExecRequest request);
+  // Runs on another thread, and refers to nothing of this object.
+  std::function<Started()> Body(const ExecRequest& request);
 
   asio::io_context& loop_;
   const SessionHost host_;
   std::stop_source stop_;
   const Context context_;
   const std::shared_ptr<Early> early_;
-  TaskGroup tasks_;
-  std::optional<Started> result_;
+  Posted<Started> started_;
 };
 
 // Kills an exec or detaches a client, on the executor, since both block.

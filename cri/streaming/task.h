@@ -71,28 +71,47 @@ class TaskGroup {
   int running_ = 0;
 };
 
-// Runs `body` on the executor and gives its result to the loop. T is a Status or StatusOr; an
-// executor without room answers for the body. The loop runs until the body has returned.
+// A body that blocks, on the executor from the moment this is made; a coroutine begins only when
+// its loop comes to it. T is a Status or StatusOr; an executor without room answers for the body.
+// The result must be awaited: the loop runs until the body has returned.
 template <typename T>
-Task<T> OnExecutor(asio::io_context& loop, Executor* executor, std::function<T()> body) {
-  // Shared by the loop and the thread of the body; whoever ends last frees it.
+class Posted {
+ public:
+  Posted(asio::io_context& loop, Executor* executor, std::function<T()> body)
+      : shared_(std::make_shared<Shared>(loop)) {
+    Status posted = executor->Post([shared = shared_, &loop, body = std::move(body)]() mutable {
+      T result = body();
+      body = nullptr;
+      asio::post(loop, [shared = std::move(shared), result = std::move(result)]() mutable {
+        shared->result = std::move(result);
+        shared->done.Notify();
+      });
+    });
+    if (!posted.ok()) shared_->result = std::move(posted);
+  }
+
+  bool done() const { return shared_->result.has_value(); }
+  // Once.
+  Task<T> Result() {
+    while (!done()) co_await shared_->done.Wait();
+    co_return *std::move(shared_->result);
+  }
+
+ private:
+  // Of the loop and the thread of the body; whoever ends last frees it.
   struct Shared {
     explicit Shared(asio::io_context& context) : done(context) {}
     Signal done;
     std::optional<T> result;
   };
-  auto shared = std::make_shared<Shared>(loop);
-  Status posted = executor->Post([shared, &loop, body = std::move(body)]() mutable {
-    T result = body();
-    body = nullptr;
-    asio::post(loop, [shared, result = std::move(result)]() mutable {
-      shared->result = std::move(result);
-      shared->done.Notify();
-    });
-  });
-  if (!posted.ok()) co_return posted;
-  while (!shared->result.has_value()) co_await shared->done.Wait();
-  co_return *std::move(shared->result);
+  const std::shared_ptr<Shared> shared_;
+};
+
+template <typename T>
+Task<T> OnExecutor(asio::io_context& loop, Executor* executor, std::function<T()> body) {
+  Posted<T> posted(loop, executor, std::move(body));
+  T result = co_await posted.Result();
+  co_return result;
 }
 
 }  // namespace berth::cri::streaming

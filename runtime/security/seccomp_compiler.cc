@@ -5,7 +5,6 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -127,18 +126,12 @@ sock_filter Jump(uint16_t code, uint32_t k, uint8_t yes, uint8_t no) {
   return {static_cast<uint16_t>(BPF_JMP | code | BPF_K), yes, no, k};
 }
 
-// Few kernels have x32. Its rules would be a quarter of a profile's program, for calls that end
-// with ENOSYS in any case.
-bool KernelHasX32() {
-  static const bool has = [] { return syscall(kX32Bit | SYS_getpid) >= 0 || errno != ENOSYS; }();
-  return has;
-}
-
-// Takes x32 out of the architectures: whether it was there and the program may answer for the
-// kernel. A profile that kills, traces or logs what it does not name gets to see these calls.
+// Takes x32 out of the architectures if the kernel has none of it, and says whether it was there:
+// its rules would be a quarter of the program, for calls that end with ENOSYS in any case. A
+// profile that kills, traces or logs what it does not name gets to see these calls.
 bool TakeX32(uint32_t fallback, std::vector<uint32_t>* arches) {
   const bool fails = (fallback & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
-  if (!fails || arches->front() != SCMP_ARCH_X86_64 || KernelHasX32()) return false;
+  if (!fails || arches->front() != SCMP_ARCH_X86_64 || sys::HasX32()) return false;
   return std::erase(*arches, SCMP_ARCH_X32) > 0;
 }
 
