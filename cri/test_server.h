@@ -22,6 +22,13 @@
 #include "sandbox/stats.h"
 #include "sandbox/streams.h"
 
+// A call that must succeed.
+#define EXPECT_DONE(call)                                                        \
+  do {                                                                           \
+    const grpc::Status done = (call);                                            \
+    EXPECT_TRUE(done.ok()) << done.error_code() << ": " << done.error_message(); \
+  } while (false)
+
 namespace berth::cri {
 
 // Each method calls the member of its name, which a test replaces before the first call.

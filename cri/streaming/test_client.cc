@@ -8,6 +8,8 @@
 
 #include <cstdlib>
 
+#include "absl/strings/str_cat.h"
+
 namespace berth::cri::streaming {
 
 TestConnection::TestConnection(const std::string& url) {
@@ -54,7 +56,7 @@ std::string TestConnection::Receive() {
 std::string TestConnection::Request(
     const std::string& method, const std::vector<std::pair<std::string, std::string>>& fields) {
   std::string head = method + " " + path_ + " HTTP/1.1\r\nHost: localhost\r\n";
-  for (const auto& [name, value] : fields) head.append(name + ": " + value + "\r\n");
+  for (const auto& [name, value] : fields) absl::StrAppend(&head, name, ": ", value, "\r\n");
   Send(head + "\r\n");
   std::string answer;
   while (answer.find("\r\n\r\n") == std::string::npos) {

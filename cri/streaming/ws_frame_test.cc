@@ -7,7 +7,7 @@ namespace berth::cri::streaming {
 namespace {
 
 // A client's frame with mask zero, so that the payload is plain.
-std::string Frame(int first, std::string payload) {
+std::string Frame(int first, const std::string& payload) {
   return std::string(1, static_cast<char>(first)) + static_cast<char>(0x80 | payload.size()) +
          std::string(4, '\0') + payload;
 }
