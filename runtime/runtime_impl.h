@@ -82,7 +82,8 @@ class RuntimeImpl : public Runtime, private SupervisorListener {
 
   // --- starts.cc
   StatusOr<pid_t> Launch(const Context& context, const Entry& entry, ContainerSources sources);
-  Status PassGate(const Context& context, const Entry& entry, const Cgroup& cgroup, pid_t pid);
+  Status PassGate(const Context& context, const Entry& entry, const Cgroup& cgroup,
+                  std::string_view plan, pid_t pid);
   // The pod's user namespace, or -1. FailedPrecondition unless pod and container agree on having
   // one.
   StatusOr<int> UserNamespace(const ContainerSetup& setup, const PodHandle& pod) const;

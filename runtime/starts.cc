@@ -145,6 +145,8 @@ StatusOr<pid_t> RuntimeImpl::Launch(const Context& context, const Entry& entry,
     ASSIGN_OR_RETURN(input.cgroup_view, ViewOf(cgroup, cgroups_->PureUnified(), opened.owned));
   }
   ASSIGN_OR_RETURN(Plan plan, BuildContainerPlan(input));
+  // A step behind the gate fails once the request is gone.
+  const std::string kept = input.gate ? plan.bytes : std::string();
   request.plan = std::move(plan.bytes);
   request.fds = std::move(plan.fds);
   ASSIGN_OR_RETURN(request.join_pid_namespace, PidNamespace(setup, *pod));
@@ -159,13 +161,15 @@ StatusOr<pid_t> RuntimeImpl::Launch(const Context& context, const Entry& entry,
     request.log = std::move(log.fd);
   }
   ASSIGN_OR_RETURN(Launched launched, supervisor_->Launch(context, std::move(request)));
-  if (launched.waits_at_gate) RETURN_IF_ERROR(PassGate(context, entry, cgroup, launched.pid));
+  if (launched.waits_at_gate) {
+    RETURN_IF_ERROR(PassGate(context, entry, cgroup, kept, launched.pid));
+  }
   entry->Started(launched.pid, std::move(launched.pidfd));
   return launched.pid;
 }
 
 Status RuntimeImpl::PassGate(const Context& context, const Entry& entry, const Cgroup& cgroup,
-                             pid_t pid) {
+                             std::string_view plan, pid_t pid) {
   Status status = Annotate(cgroup.AttachByManager(pid, entry->Resources()), "linux.resources");
   if (status.ok()) {
     // The manager made the cgroup for this process: only now there is a counter to watch.
@@ -174,7 +178,7 @@ Status RuntimeImpl::PassGate(const Context& context, const Entry& entry, const C
     if (StatusOr<UniqueFd> fd = cgroup.OpenParentOomEvents(); fd.ok()) {
       counters.parent = *std::move(fd);
     }
-    status = supervisor_->OpenGate(context, entry->key(), std::move(counters));
+    status = supervisor_->OpenGate(context, entry->key(), plan, std::move(counters));
   }
   if (status.ok()) return status;
   // What still waits at the gate must not stay.

@@ -69,7 +69,7 @@ StatusOr<Launched> SupervisorImpl::Launch(const Context& context, LaunchRequest 
 }
 
 Status SupervisorImpl::OpenGate(const Context& context, const ProcessKey& key,
-                                OomCounters counters) {
+                                std::string_view plan, OomCounters counters) {
   wire::SlotBody body = BodyFor(key);
   std::vector<int> fds;
   if (counters.cgroup.ok()) fds.push_back(counters.cgroup.get());
@@ -78,8 +78,7 @@ Status SupervisorImpl::OpenGate(const Context& context, const ProcessKey& key,
                                                    context.deadline()));
   wire::LaunchReply failed = reply.As<wire::LaunchReply>();
   if (reply.error != 0 && failed.failed_plan != 0) {
-    return ErrnoError(failed.failure.error,
-                      absl::StrCat("start ", NameOf(key), ": step ", failed.failure.step));
+    return DescribeFailure(plan, failed.failure);
   }
   return CheckReply(reply, "open gate of", key);
 }

@@ -147,7 +147,8 @@ class Supervisor {
   // Returns when the program runs, or waits at a gate, or failed: then the message names the step
   // ("mount /proc: Operation not permitted") and the code is errno's.
   virtual StatusOr<Launched> Launch(const Context& context, LaunchRequest request) = 0;
-  virtual Status OpenGate(const Context& context, const ProcessKey& key,
+  // `plan`: the one that waits there, of which a failed step is named.
+  virtual Status OpenGate(const Context& context, const ProcessKey& key, std::string_view plan,
                           OomCounters counters = {}) = 0;
   // Opens a pidfd of a running process again. NotFound if it has ended.
   virtual StatusOr<Launched> Open(const ProcessKey& key) = 0;

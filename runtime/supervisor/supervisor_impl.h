@@ -34,7 +34,8 @@ class SupervisorImpl final : public Supervisor {
   Status DestroyPod(const std::string& pod_id) override;
   StatusOr<std::vector<std::string>> ListPods() override;
   StatusOr<Launched> Launch(const Context& context, LaunchRequest request) override;
-  Status OpenGate(const Context& context, const ProcessKey& key, OomCounters counters) override;
+  Status OpenGate(const Context& context, const ProcessKey& key, std::string_view plan,
+                  OomCounters counters) override;
   StatusOr<Launched> Open(const ProcessKey& key) override;
   StatusOr<std::vector<ProcessState>> List(const std::string& pod_id) override;
   Status ReopenLog(const ProcessKey& key, UniqueFd log) override;

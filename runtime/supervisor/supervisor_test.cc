@@ -27,7 +27,7 @@ TEST_F(SupervisorTest, CountsOomKillsOfACounterThatComesWithTheGate) {
   ASSERT_OK_AND_ASSIGN(Launched launched, Run("pod", 0, 1, "exec sleep 1000", gate));
   EXPECT_TRUE(launched.waits_at_gate);
   ASSERT_OK_AND_ASSIGN(UniqueFd counter, sys::Open(dir_ + "/events", O_RDONLY));
-  ASSERT_OK(supervisor_->OpenGate(Context(), {"pod", 0, 1}, {std::move(counter), {}}));
+  ASSERT_OK(supervisor_->OpenGate(Context(), {"pod", 0, 1}, "", {std::move(counter), {}}));
   // The adopter has the counter and its first value too.
   ASSERT_EQ(kill(namespaces_.monitor_pid, SIGKILL), 0);
   ASSERT_TRUE(exits_.WaitForAdoption("pod"));
@@ -46,11 +46,24 @@ TEST_F(SupervisorTest, CallsNoOomKillWhatTheCounterDoesNotShow) {
   gate.Add(Op::kGate, 1);
   ASSERT_OK_AND_ASSIGN(Launched launched, Run("pod", 0, 1, "exec sleep 1000", gate));
   ASSERT_OK_AND_ASSIGN(UniqueFd counter, sys::Open(dir_ + "/events", O_RDONLY));
-  ASSERT_OK(supervisor_->OpenGate(Context(), {"pod", 0, 1}, {std::move(counter), {}}));
+  ASSERT_OK(supervisor_->OpenGate(Context(), {"pod", 0, 1}, "", {std::move(counter), {}}));
   ASSERT_OK(sys::PidfdSendSignal(launched.pidfd.get(), SIGKILL));
   ASSERT_OK_AND_ASSIGN(wire::ExitRecord record, exits_.Wait(1));
   EXPECT_EQ(record.oom_kills, 0u);
   EXPECT_EQ(record.flags & wire::kExitOomKilled, 0);
+}
+
+TEST_F(SupervisorTest, AStepThatFailsBehindTheGateIsNamed) {
+  MakePod("pod");
+  TestPlan gate;
+  gate.Add(Op::kGate, 1).Add(Op::kSysctl, 0, "none/there", "1");
+  std::string plan;
+  ASSERT_OK_AND_ASSIGN(
+      Launched launched,
+      Run("pod", 0, 1, "true", gate, [&](LaunchRequest& request) { plan = request.plan; }));
+  ASSERT_TRUE(launched.waits_at_gate);
+  EXPECT_THAT(supervisor_->OpenGate(Context(), {"pod", 0, 1}, plan),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none/there: ")));
 }
 
 // A directory reads as badly as the file of a cgroup that a manager has removed.
@@ -67,7 +80,7 @@ TEST_F(SupervisorTest, TheParentsCounterTellsOfAnOomKillWhoseOwnCounterIsGone) {
     OomCounters counters;
     ASSERT_OK_AND_ASSIGN(counters.cgroup, sys::Open(dir_ + own[i], O_RDONLY));
     ASSERT_OK_AND_ASSIGN(counters.parent, sys::Open(dir_ + "/parent", O_RDONLY));
-    ASSERT_OK(supervisor_->OpenGate(Context(), {"pod", i, i + 1}, std::move(counters)));
+    ASSERT_OK(supervisor_->OpenGate(Context(), {"pod", i, i + 1}, "", std::move(counters)));
   }
   // A child of the first was killed, and the second, which is gone with its cgroup.
   std::ofstream(dir_ + "/own") << "oom_kill 1\n";
