@@ -52,17 +52,19 @@ StatusOr<std::vector<UniqueFd>> KillListed(const std::string& dir) {
 }  // namespace
 
 Status WaitForEvent(const std::string& dir, const std::string& flag, absl::Time deadline) {
-  StatusOr<UniqueFd> events = sys::Open(absl::StrCat(dir, "/cgroup.events"), O_RDONLY);
-  if (Gone(events.status())) return absl::OkStatus();
-  RETURN_IF_ERROR(events.status());
+  const std::string path = absl::StrCat(dir, "/cgroup.events");
+  const UniqueFd events(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // ENODEV: the directory went between the look-up and the opening.
+  if (!events.ok() && (errno == ENOENT || errno == ENODEV)) return absl::OkStatus();
+  if (!events.ok()) return ErrnoError(errno, absl::StrCat("open ", path));
   for (;;) {
-    if (lseek(events->get(), 0, SEEK_SET) != 0) return ErrnoError(errno, "seek cgroup.events");
-    StatusOr<std::string> text = ReadAll(events->get(), 4096, "cgroup.events");
+    if (lseek(events.get(), 0, SEEK_SET) != 0) return ErrnoError(errno, "seek cgroup.events");
+    StatusOr<std::string> text = ReadAll(events.get(), 4096, "cgroup.events");
     if (!text.ok()) return absl::OkStatus();  // ENODEV: the directory is gone
     for (absl::string_view line : absl::StrSplit(*text, '\n')) {
       if (line == flag) return absl::OkStatus();
     }
-    pollfd entry = {events->get(), POLLPRI, 0};
+    pollfd entry = {events.get(), POLLPRI, 0};
     int ready = poll(&entry, 1, MillisecondsUntil(deadline));
     if (ready < 0 && errno != EINTR) return ErrnoError(errno, "poll cgroup.events");
     if (ready == 0 && absl::Now() >= deadline) {
