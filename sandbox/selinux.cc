@@ -207,6 +207,14 @@ StatusOr<Selinux> Selinux::Load(const SelinuxNode& node) {
   ASSIGN_OR_RETURN(std::string text, ReadFile(path, kMaxFile));
   ASSIGN_OR_RETURN(out.process_, ContextIn(text, "process", path));
   ASSIGN_OR_RETURN(out.file_, ContextIn(text, "file", path));
+  for (const SelinuxContext* context : {&out.process_, &out.file_}) {
+    ASSIGN_OR_RETURN(bool known, out.Knows(*context));
+    if (known) continue;
+    // As Debian has it: the file comes with the policy, the types with something else.
+    log::Warning("SELinux: the policy does not know \"", context->ToString(), "\", which ", path,
+                 " names for containers; they are not confined by it");
+    return out;
+  }
   out.on_ = true;
   return out;
 }

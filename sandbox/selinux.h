@@ -29,9 +29,9 @@ Status CheckSelinuxOptions(const std::optional<SelinuxOptions>& options);
 // Immutable, so thread safe.
 class Selinux {
  public:
-  // Off if the node says so, the kernel has it not, or the policy has no contexts for containers
-  // (which is logged). FailedPrecondition naming the file if it has them in a form that cannot be
-  // understood.
+  // Off if the node says so, the kernel has it not, or the policy has no contexts for containers or
+  // does not know those it has (which is logged). FailedPrecondition naming the file if it has them
+  // in a form that cannot be understood.
   static StatusOr<Selinux> Load(const SelinuxNode& node);
 
   bool on() const { return on_; }

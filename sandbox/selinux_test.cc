@@ -97,6 +97,11 @@ TEST_F(SelinuxTest, IsOffWhereThereIsNothingToAsk) {
   EXPECT_FALSE(Load().on());
 }
 
+TEST_F(SelinuxTest, IsOffWhereThePolicyDoesNotKnowItsOwnContexts) {
+  policy_.KnowNothing();
+  EXPECT_FALSE(Load().on());
+}
+
 TEST_F(SelinuxTest, ContextsThatCannotBeReadAreTold) {
   policy_.Write("etc/berth/contexts/lxc_contexts", "process = \"system_u:system_r\"\n");
   EXPECT_THAT(Selinux::Load(policy_.Node()), StatusIs(absl::StatusCode::kFailedPrecondition,
@@ -207,6 +212,7 @@ TEST_F(SelinuxTest, WhatThePolicyDoesNotKnowIsRefusedByName) {
   EXPECT_THAT(selinux.LabelsOfContainer(Container({"", "", "", "s3"}), of_pod_),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("selinux_options.level: the policy does not know \"s3\"")));
+  // Another policy came since.
   EXPECT_THAT(selinux.LabelsOfPod(PodConfig(), {}),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("its own context")));
 }
