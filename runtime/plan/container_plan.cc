@@ -43,8 +43,7 @@ void AppendMountFs(PlanBuilder& builder, const std::string& path, const std::str
                          {.flags = wire::kCreateDir, .arg = options.set | options.recursive_set});
 }
 
-// Kinds whose files are new with each mount. The others have the labels that the policy gives
-// them, and one message queue file system may be mounted many times, which rules out an option.
+// Kinds whose files are new with each mount. The others have the labels that the policy gives them.
 bool TakesLabel(std::string_view type) { return type == "tmpfs" || type == "devpts"; }
 
 void AppendCgroupView(PlanBuilder& builder, const std::string& path, const MountOptions& options,
@@ -104,6 +103,11 @@ Status AppendMounts(PlanBuilder& builder, const ContainerPlanInput& input) {
     } else {
       if (TakesLabel(mount.type)) AddMountLabel(label, &options);
       AppendMountFs(builder, path, mount.type, options);
+      // One message queue file system may be mounted many times, which rules out an option.
+      // To a user namespace it is the node's, and keeps the label that the policy gives it.
+      if (mount.type == "mqueue" && !label.empty() && input.user_namespace == wire::kNoFd) {
+        builder.AddText(Op::kRelabel, path, label);
+      }
     }
   }
   append_dev();

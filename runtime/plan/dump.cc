@@ -35,6 +35,7 @@ constexpr Name kNames[] = {
     {wire::Op::kRootReadonly, "root_readonly"},
     {wire::Op::kConsole, "console"},
     {wire::Op::kVolume, "volume"},
+    {wire::Op::kRelabel, "relabel"},
     {wire::Op::kStdio, "stdio"},
     {wire::Op::kSetsid, "setsid"},
     {wire::Op::kUmask, "umask"},

@@ -92,9 +92,10 @@ TEST(ContainerPlan, LabelsWhatItMounts) {
                     HasSubstr(R"("/tmp" "tmpfs\000size=1k\000context=u:o:f_t:s0:c1,c2\000")"),
                     HasSubstr(R"("/own" "tmpfs\000context=u:o:own_t:s0\000")"),
                     HasSubstr("size=64k\\000context=u:o:f_t:s0:c1,c2\\000\"")));
-  EXPECT_THAT(text,
-              AllOf(HasSubstr(R"("/dev/mqueue" "mqueue\000")"), HasSubstr(R"("/proc" "proc\000")"),
-                    HasSubstr(R"(lsm_label "selinux" "u:r:container_t:s0:c1,c2")")));
+  EXPECT_THAT(text, AllOf(HasSubstr(R"("/dev/mqueue" "mqueue\000")"),
+                          HasSubstr(R"(relabel "/dev/mqueue" "u:o:f_t:s0:c1,c2")"),
+                          HasSubstr(R"("/proc" "proc\000")"),
+                          HasSubstr(R"(lsm_label "selinux" "u:r:container_t:s0:c1,c2")")));
 }
 
 TEST(ContainerPlan, Golden) {

@@ -106,7 +106,10 @@ int LsmLabel(PlanRun* run, const Step& step) {
     return WriteProc(run, "self/attr/apparmor/exec", 0, text, step.b.size + 5);
   }
   if (strcmp(module, "selinux") == 0) {
-    return WriteProc(run, "self/attr/exec", 0, label, step.b.size);
+    if (int r = WriteProc(run, "self/attr/exec", 0, label, step.b.size); r < 0) return r;
+    // The session keyring comes next; this one ends with the exec as well.
+    int r = WriteProc(run, "self/attr/keycreate", 0, label, step.b.size);
+    return r == -ENOENT ? 0 : r;
   }
   return -EINVAL;
 }

@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 
 #include "runtime/stage/plan_run.h"
 #include "runtime/stage/sys.h"
@@ -224,6 +225,14 @@ int Volume(PlanRun* run, const Step& step) {
   return copy.ok() ? MoveMount(copy.get(), target.get()) : copy.get();
 }
 
+int Relabel(PlanRun* run, const Step& step) {
+  Fd target(Resolve(run, run->Text(step.a), O_RDONLY | O_DIRECTORY));
+  if (!target.ok()) return target.get();
+  const char* label = run->Text(step.b);
+  bool done = ::fsetxattr(target.get(), "security.selinux", label, step.b.size + 1, 0) == 0;
+  return done ? 0 : -errno;
+}
+
 int Pivot(PlanRun* run, const Step& step) {
   if (::fchdir(run->root) < 0) return -errno;
   if (long r = Call(SYS_pivot_root, ".", "."); r < 0) return static_cast<int>(r);
@@ -295,6 +304,8 @@ int RootStep(PlanRun* run, const Step& step) {
       return Readonly(run, step);
     case Op::kVolume:
       return Volume(run, step);
+    case Op::kRelabel:
+      return Relabel(run, step);
     case Op::kPivot:
       return Pivot(run, step);
     case Op::kRootReadonly:

@@ -49,6 +49,8 @@ std::string_view NameOf(Op op) {
       return "make root read-only";
     case Op::kVolume:
       return "make volume";
+    case Op::kRelabel:
+      return "set SELinux context";
     case Op::kConsole:
       return "make terminal";
     case Op::kStdio:

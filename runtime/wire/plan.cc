@@ -88,6 +88,7 @@ bool ShapeOf(Op op, Shape* shape) {
       *shape = {kNo, Text::kPath, kNone, 0, true, 0, 0};
       return true;
     case Op::kSymlink:
+    case Op::kRelabel:
       *shape = {kNo, Text::kPath, Text::kPath, 0, true, 0, 0};
       return true;
     case Op::kMask:

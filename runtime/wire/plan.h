@@ -63,6 +63,7 @@ enum class Op : uint16_t {
                   // binds it on /dev/console. arg: rows << 16 | columns
   kVolume = 30,   // a: path; made (0755) if missing, then bound onto itself: stays writable below a
                   // read-only root
+  kRelabel = 31,  // a: path of a directory; b: its SELinux context
   // --- the process
   kStdio = 40,  // fd -> arg: 0, 1 or 2
   kSetsid = 41,
