@@ -31,7 +31,7 @@ void EnsureTerm(std::vector<std::string>& env) {
   for (const std::string& entry : env) {
     if (entry.starts_with("TERM=")) return;
   }
-  env.push_back("TERM=xterm");
+  env.emplace_back("TERM=xterm");
 }
 
 }  // namespace

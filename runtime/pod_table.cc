@@ -26,9 +26,9 @@ void PodHandle::MarkSlot(uint32_t slot) {
   used_[slot] = true;
 }
 
-void PodTable::Add(const std::string& pod_id, std::shared_ptr<PodHandle> pod) {
+void PodTable::Add(const std::string& pod_id, const std::shared_ptr<PodHandle>& pod) {
   absl::MutexLock lock(&mutex_);
-  pods_.try_emplace(pod_id, std::move(pod));
+  pods_.try_emplace(pod_id, pod);
 }
 
 void PodTable::Erase(const std::string& pod_id) {

@@ -40,7 +40,7 @@ class PodHandle {
 class PodTable {
  public:
   // One that is open stays.
-  void Add(const std::string& pod_id, std::shared_ptr<PodHandle> pod);
+  void Add(const std::string& pod_id, const std::shared_ptr<PodHandle>& pod);
   void Erase(const std::string& pod_id);
   // nullptr if it is not open.
   std::shared_ptr<PodHandle> Find(const std::string& pod_id);

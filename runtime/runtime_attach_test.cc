@@ -71,7 +71,7 @@ class AttachTest : public PodNodeTest {
     ContainerSetup setup = node_->NewContainer(pod_, {"sh", "-c", script});
     setup.open_stdin = open_stdin;
     setup.spec.process->terminal = terminal;
-    if (terminal) setup.spec.process->env.push_back("TERM=dumb");
+    if (terminal) setup.spec.process->env.emplace_back("TERM=dumb");
     node_->Run(setup);
     return setup;
   }

@@ -35,7 +35,8 @@ class AttackTest : public PodNodeTest {
     canary_ = node_->MakeDir("canary");
   }
   // A layer on top of the base in which `links` replace what is there.
-  void AddLinks(ContainerSetup& setup, std::vector<std::pair<std::string, std::string>> links) {
+  void AddLinks(ContainerSetup& setup,
+                const std::vector<std::pair<std::string, std::string>>& links) {
     const std::string layer = node_->MakeDir("evil/" + setup.container_id);
     for (const auto& [name, target] : links) {
       fs::create_directories(fs::path(layer + name).parent_path());

@@ -24,7 +24,7 @@ class ExecTest : public PodNodeTest {
     PodNodeTest::SetUp();
     if (IsSkipped()) return;
     setup_ = node_->NewContainer(pod_, {"sh", "-c", "exec sleep 1000"});
-    setup_.spec.process->env.push_back("FROM=container");
+    setup_.spec.process->env.emplace_back("FROM=container");
     setup_.spec.process->user.uid = 1000;
     setup_.spec.process->user.additional_gids = {7};
     setup_.spec.process->cwd = "/home/user";

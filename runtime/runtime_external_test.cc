@@ -182,7 +182,7 @@ TEST_F(ExternalTest, AWrongRuntimeSaysWhatIsWrong) {
     ContainerSetup setup = New({"true"});
     setup.external_runtime = path;
     EXPECT_OK(node_->runtime().CreateContainer(Context(), setup));
-    const Status status = node_->runtime().StartContainer(Context(), setup.container_id).status();
+    Status status = node_->runtime().StartContainer(Context(), setup.container_id).status();
     EXPECT_OK(node_->runtime().DeleteContainer(setup.container_id));
     return status;
   };

@@ -48,7 +48,7 @@ TEST_F(RuntimeTest, RunsAndReportsItsExit) {
 TEST_F(RuntimeTest, ProcessIsWhatTheSpecSays) {
   ContainerSetup setup = Shell("echo $A; pwd; id -u; id -g; id -G; umask; cat /proc/self/status");
   spec::Process& process = *setup.spec.process;
-  process.env.push_back("A=some value");
+  process.env.emplace_back("A=some value");
   process.cwd = "/made/by/berth";
   process.user.uid = 1000;
   process.user.gid = 100;
@@ -266,7 +266,7 @@ TEST_F(RuntimeTest, CreateFailuresLeaveNothing) {
   EXPECT_THAT(node_->runtime().CreateContainer(Context(), setup),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("/no/such/layer")));
   setup = Shell("true");
-  setup.spec.process->capabilities->bounding.push_back("CAP_NONSENSE");
+  setup.spec.process->capabilities->bounding.emplace_back("CAP_NONSENSE");
   EXPECT_THAT(node_->runtime().CreateContainer(Context(), setup),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("CAP_NONSENSE")));
   setup = Shell("true");

@@ -194,7 +194,8 @@ ContainerSetup TestNode::NewContainer(const PodSetup& pod, std::vector<std::stri
   sets.bounding = sets.effective = sets.permitted = DefaultCapabilities();
   process.capabilities = CapabilitiesToSpec(sets);
   spec.process = std::move(process);
-  auto add = [&spec](std::string destination, std::string type, std::vector<std::string> options) {
+  auto add = [&spec](std::string destination, const std::string& type,
+                     std::vector<std::string> options) {
     spec.mounts.push_back({std::move(destination), type, type, std::move(options), {}, {}});
   };
   add("/proc", "proc", {"nosuid", "noexec", "nodev"});

@@ -49,8 +49,8 @@ int UsageFiles::DirOf(const Hierarchy& hierarchy) {
     dir.tried = true;
     StatusOr<UniqueFd> fd =
         sys::Open(absl::StrCat(hierarchy.mount_point, "/", path_), O_PATH | O_DIRECTORY);
-    if (fd.ok()) dir.fd = *std::move(fd);
     gone_ = gone_ || (absl::IsNotFound(fd.status()) && IsCounted(hierarchy));
+    if (fd.ok()) dir.fd = *std::move(fd);
   }
   return dir.fd.ok() ? dir.fd.get() : -1;
 }

@@ -232,7 +232,7 @@ TEST(ContainerPlan, ConsoleOnlyWithATerminal) {
 
 TEST(ContainerPlan, RefusesNulBytesAndUnopenedBinds) {
   spec::Spec spec = SmallSpec();
-  spec.process->env.push_back(std::string("A=\0B=", 5));
+  spec.process->env.emplace_back("A=\0B=", 5);
   EXPECT_EQ(BuildContainerPlan(SmallInput(spec)).status().code(),
             absl::StatusCode::kInvalidArgument);
   spec = SmallSpec();

@@ -112,12 +112,12 @@ uint32_t CountOomKills(uint32_t index);
 
 // --- reap.cc
 void OnChildren();
-void OnAdoptedPidfd(uint32_t slot, uint32_t events);
+void OnAdoptedPidfd(uint32_t index, uint32_t events);
 // The spawner wrote the status of one or more orphans.
 void OnReapedBySpawner();
 // Record, drain, event.
-void FinishExit(uint32_t slot);
-void PumpSlot(uint32_t slot, int which);
-void PumpMaster(uint32_t slot);
+void FinishExit(uint32_t index);
+void PumpSlot(uint32_t index, int which);
+void PumpMaster(uint32_t index);
 
 }  // namespace berth::stage

@@ -202,11 +202,11 @@ TEST_P(ChaosTest, NoLineAndNoExitCodeIsLost) {
     if (kind != kDaemon) ::kill(victims[random() % victims.size()], SIGKILL);
     if (kind == kDaemon || kind == kMonitorAndDaemon || kind == kSpawnerAndDaemon) {
       chaos.KillDaemon();
-      chaos.Reap();
+      Chaos::Reap();
       ASSERT_NO_FATAL_FAILURE(chaos.StartDaemon(false));
       ASSERT_NO_FATAL_FAILURE(chaos.AwaitWhole());
     } else {
-      chaos.Reap();
+      Chaos::Reap();
       ASSERT_NO_FATAL_FAILURE(chaos.Probe()) << "kill " << i << " of kind " << kind;
     }
   }

@@ -26,9 +26,10 @@ class TestPlan {
     steps_.push_back(step);
     return *this;
   }
-  TestPlan& AddFd(wire::Op op, int fd, uint64_t arg = 0, std::string a = {}, uint16_t flags = 0) {
+  TestPlan& AddFd(wire::Op op, int fd, uint64_t arg = 0, const std::string& a = {},
+                  uint16_t flags = 0) {
     fds_.push_back(fd);
-    return Add(op, arg, std::move(a), {}, flags, static_cast<int>(fds_.size()) - 1);
+    return Add(op, arg, a, {}, flags, static_cast<int>(fds_.size()) - 1);
   }
   // `args` separated by NULs are made from the vector.
   TestPlan& Exec(const std::vector<std::string>& args,
