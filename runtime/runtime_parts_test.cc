@@ -24,7 +24,6 @@ namespace berth::runtime {
 namespace {
 
 using ::testing::_;
-using ::testing::HasSubstr;
 
 size_t OpenFds() {
   size_t count = 0;

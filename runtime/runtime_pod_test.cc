@@ -23,7 +23,6 @@ namespace {
 
 using ::testing::_;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 using PodTest = NodeTest;
 

@@ -48,7 +48,8 @@ bool IsOn(const std::string& sys) {
 bool HasProfile(const std::string& profiles, const std::string& name) {
   const std::string start = name + " (";
   for (absl::string_view line : absl::StrSplit(profiles, '\n')) {
-    if (absl::StartsWith(line, start) && line.find(" (", start.size() - 1) == line.npos) {
+    if (absl::StartsWith(line, start) &&
+        line.find(" (", start.size() - 1) == absl::string_view::npos) {
       return true;
     }
   }

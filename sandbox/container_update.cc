@@ -52,7 +52,7 @@ StatusOr<std::string> UpdatedSpec(const std::string& json, const runtime::spec::
 }  // namespace
 
 Status ManagerImpl::UpdateResources(const Context& context, const std::string& id,
-                                    const Resources& asked) {
+                                    const Resources& resources) {
   ASSIGN_OR_RETURN(Store::Container found, store_->FindContainer(id));
   auto live = live_containers_.Get(found->id);
   absl::MutexLock lock(&live->operation);
@@ -63,9 +63,9 @@ Status ManagerImpl::UpdateResources(const Context& context, const std::string& i
   if (record->state != ContainerState::kCreated && record->state != ContainerState::kRunning) {
     return absl::FailedPreconditionError(absl::StrCat("container ", record->id, ": has ended"));
   }
-  RETURN_IF_ERROR(CheckMemoryLimit(asked, "linux"));
+  RETURN_IF_ERROR(CheckMemoryLimit(resources, "linux"));
   RETURN_IF_ERROR(context.Check());
-  Resources update = asked;
+  Resources update = resources;
   KeepSwap(record->resources, &update);
   runtime::spec::Resources limits = BuildResources(update);
   if (limits.memory.has_value()) limits.memory->check_before_update = true;

@@ -51,18 +51,19 @@ Status Walk(const std::string& host, const std::string& shown, const std::set<st
   while (dirent* entry = readdir(dir.get())) {
     std::string name = entry->d_name;
     if (name == "." || name == "..") continue;
-    if (skip.contains(host + "/" + name)) continue;
+    const std::string inner = absl::StrCat(host, "/", name);
+    if (skip.contains(inner)) continue;
     struct stat info;
     if (fstatat(dirfd_borrowed, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (S_ISDIR(info.st_mode)) {
       RETURN_IF_ERROR(
-          Walk(host + "/" + name, shown + "/" + name, skip, permissions, depth + 1, out));
+          Walk(inner, absl::StrCat(shown, "/", name), skip, permissions, depth + 1, out));
     } else if (IsDevice(info)) {
       if (out->size() >= kMaxDevices) {
         return absl::ResourceExhaustedError(
             absl::StrCat(host, ": more than ", kMaxDevices, " devices"));
       }
-      out->emplace_back(Describe(host + "/" + name, shown + "/" + name, info), permissions);
+      out->emplace_back(Describe(inner, absl::StrCat(shown, "/", name), info), permissions);
     }
   }
   return absl::OkStatus();

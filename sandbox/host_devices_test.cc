@@ -18,7 +18,6 @@ namespace berth::sandbox {
 namespace {
 
 using testing::Contains;
-using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 

@@ -12,7 +12,7 @@ namespace {
 
 TEST(RunSteps, UndoesInReverseFromTheFailedStep) {
   std::vector<std::string> trace;
-  auto step = [&](std::string_view name, Status result) {
+  auto step = [&](std::string_view name, const Status& result) {
     std::string text(name);
     return Step{name,
                 [&trace, text, result] {

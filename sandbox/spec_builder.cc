@@ -181,7 +181,7 @@ std::vector<std::string> BuildEnv(const SpecInput& input) {
   for (const std::string& entry : input.image->env) {
     if (entry.find('=') != std::string::npos) set(entry);
   }
-  for (const auto& [name, value] : input.container->envs) set(name + "=" + value);
+  for (const auto& [name, value] : input.container->envs) set(absl::StrCat(name, "=", value));
   return env;
 }
 
@@ -194,29 +194,29 @@ Status CheckMemoryLimit(const Resources& resources, std::string_view field) {
                    " is too little to start in; the least is ", kMinMemoryLimit));
 }
 
-spec::Resources BuildResources(const Resources& in) {
+spec::Resources BuildResources(const Resources& resources) {
   spec::Resources out;
   spec::CpuResources cpu;
-  if (in.cpu_shares > 0) cpu.shares = static_cast<uint64_t>(in.cpu_shares);
-  if (in.cpu_quota != 0) cpu.quota = in.cpu_quota;
-  if (in.cpu_period > 0) cpu.period = static_cast<uint64_t>(in.cpu_period);
-  cpu.cpus = in.cpuset_cpus;
-  cpu.mems = in.cpuset_mems;
+  if (resources.cpu_shares > 0) cpu.shares = static_cast<uint64_t>(resources.cpu_shares);
+  if (resources.cpu_quota != 0) cpu.quota = resources.cpu_quota;
+  if (resources.cpu_period > 0) cpu.period = static_cast<uint64_t>(resources.cpu_period);
+  cpu.cpus = resources.cpuset_cpus;
+  cpu.mems = resources.cpuset_mems;
   if (cpu != spec::CpuResources()) out.cpu = cpu;
   spec::MemoryResources memory;
-  if (in.memory_limit_in_bytes != 0) {
-    memory.limit = in.memory_limit_in_bytes;
+  if (resources.memory_limit_in_bytes != 0) {
+    memory.limit = resources.memory_limit_in_bytes;
     // Memory plus swap equals memory: no swap, unless the request says otherwise.
-    memory.swap = in.memory_swap_limit_in_bytes != 0 ? in.memory_swap_limit_in_bytes
-                                                     : in.memory_limit_in_bytes;
-  } else if (in.memory_swap_limit_in_bytes != 0) {
-    memory.swap = in.memory_swap_limit_in_bytes;
+    memory.swap = resources.memory_swap_limit_in_bytes != 0 ? resources.memory_swap_limit_in_bytes
+                                                            : resources.memory_limit_in_bytes;
+  } else if (resources.memory_swap_limit_in_bytes != 0) {
+    memory.swap = resources.memory_swap_limit_in_bytes;
   }
   if (memory != spec::MemoryResources()) out.memory = memory;
-  for (const HugepageLimit& limit : in.hugepage_limits) {
+  for (const HugepageLimit& limit : resources.hugepage_limits) {
     out.hugepage_limits.push_back({limit.page_size, limit.limit});
   }
-  out.unified = in.unified;
+  out.unified = resources.unified;
   return out;
 }
 

@@ -99,7 +99,7 @@ TEST_F(SpecBuilderTest, ManyEnvironmentEntries) {
   constexpr int kMany = 300'000;
   image_.env.clear();
   for (int i = 0; i < kMany; ++i) image_.env.push_back(absl::StrCat("v", i, "="));
-  image_.env.push_back("v0=last");
+  image_.env.emplace_back("v0=last");
   const std::vector<std::string> env = BuildEnv(input_);
   ASSERT_EQ(env.size(), kMany + 3u);  // PATH, HOSTNAME, HOME
   EXPECT_EQ(env[3], "v0=last");

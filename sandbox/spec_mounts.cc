@@ -72,13 +72,13 @@ StatusOr<spec::Mount> BindMount(const Mount& in, size_t index, const StringMap& 
   out.options = {"rbind"};
   switch (in.propagation) {
     case Propagation::kPrivate:
-      out.options.push_back("rprivate");
+      out.options.emplace_back("rprivate");
       break;
     case Propagation::kHostToContainer:
-      out.options.push_back("rslave");
+      out.options.emplace_back("rslave");
       break;
     case Propagation::kBidirectional:
-      out.options.push_back("rshared");
+      out.options.emplace_back("rshared");
       break;
     default:
       return absl::InvalidArgumentError(absl::StrCat(field, ".propagation: unknown value"));
@@ -92,9 +92,9 @@ StatusOr<spec::Mount> BindMount(const Mount& in, size_t index, const StringMap& 
       return absl::InvalidArgumentError(
           absl::StrCat(field, ".recursive_read_only: needs private propagation"));
     }
-    out.options.push_back("rro");
+    out.options.emplace_back("rro");
   } else {
-    out.options.push_back(in.readonly ? "ro" : "rw");
+    out.options.emplace_back(in.readonly ? "ro" : "rw");
   }
   RETURN_IF_ERROR(AddMountOptions(in, field, &out));
   out.uid_mappings = SpecMappings(in.uid_mappings);

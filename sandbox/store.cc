@@ -113,7 +113,7 @@ Status Store::EraseContainer(const std::string& id) {
   return absl::OkStatus();
 }
 
-void Store::SetPod(const std::string& id, Pod record) {
+void Store::SetPod(const std::string& id, const Pod& record) {
   {
     absl::MutexLock lock(&mutex_);
     Pod before = pods_.Set(id, record);
@@ -122,7 +122,7 @@ void Store::SetPod(const std::string& id, Pod record) {
   events_->WakeAll();
 }
 
-void Store::SetContainer(const std::string& id, Container record) {
+void Store::SetContainer(const std::string& id, const Container& record) {
   {
     absl::MutexLock lock(&mutex_);
     Container before = containers_.Set(id, record);

@@ -66,8 +66,8 @@ class Store {
   Store(Database* database, EventHub* events) : database_(database), events_(events) {}
   Status Load();
   // Makes it the current record, nullptr: none.
-  void SetPod(const std::string& id, Pod record);
-  void SetContainer(const std::string& id, Container record);
+  void SetPod(const std::string& id, const Pod& record);
+  void SetContainer(const std::string& id, const Container& record);
   void Announce(const std::vector<EventType>& types, const std::string& id, const Pod& pod) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 

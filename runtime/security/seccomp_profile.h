@@ -21,7 +21,7 @@ spec::Seccomp DefaultSeccompProfile(uint64_t bounding);
 // Resolves a profile for this architecture, the running kernel and `bounding`. Accepts the OCI
 // section and Docker's superset: archMap, defaultErrnoRet, includes, excludes, single "name".
 // InvalidArgument naming the member.
-StatusOr<spec::Seccomp> ParseSeccompProfile(std::string_view json, uint64_t bounding);
+StatusOr<spec::Seccomp> ParseSeccompProfile(std::string_view text, uint64_t bounding);
 
 // The same from a file named by an absolute path. InvalidArgument if it is not absolute.
 StatusOr<spec::Seccomp> LoadSeccompProfile(const std::string& path, uint64_t bounding);

@@ -92,7 +92,7 @@ TEST(Spec, SurvivesWritingAndReading) {
 
 TEST(Spec, StringsAreBytes) {
   Spec spec = FullSpec();
-  spec.process->env.push_back("RAW=\xff\xfe\x80");
+  spec.process->env.emplace_back("RAW=\xff\xfe\x80");
   ASSERT_OK_AND_ASSIGN(Spec again, Parse(ToJson(spec)));
   EXPECT_EQ(again, spec);
 }

@@ -64,10 +64,10 @@ TEST(Validate, NamesTheBrokenRule) {
       {"config.root: missing", [](Spec& s) { s.root.reset(); }},
       {"config.process.cwd", [](Spec& s) { s.process->cwd = "tmp"; }},
       {"config.process.args: empty", [](Spec& s) { s.process->args.clear(); }},
-      {"config.process.env[1]", [](Spec& s) { s.process->env.push_back("X"); }},
-      {"config.process.env[1]", [](Spec& s) { s.process->env.push_back("=X"); }},
+      {"config.process.env[1]", [](Spec& s) { s.process->env.emplace_back("X"); }},
+      {"config.process.env[1]", [](Spec& s) { s.process->env.emplace_back("=X"); }},
       {"config.process.args[1]: holds a NUL",
-       [](Spec& s) { s.process->args.push_back(std::string("a\0b", 3)); }},
+       [](Spec& s) { s.process->args.emplace_back("a\0b", 3); }},
       {"unknown capability \"CAP_FLY\"",
        [](Spec& s) {
          s.process->capabilities = Capabilities{{"CAP_FLY"}, {}, {}, {}, {}};

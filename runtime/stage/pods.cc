@@ -252,29 +252,34 @@ bool ReadMonitor(int index) {
   return true;
 }
 
+// A place for a pod that comes with two descriptors and is not here yet. 0, or an errno; with
+// EEXIST the place that it has.
+int PlaceNew(const char* name, int* index) {
+  *index = FindPod(name);
+  if (*index >= 0) return EEXIST;
+  if (g_spawner.packet.fd_count != 2 || name[0] == 0) return EINVAL;
+  *index = MakePod(name);
+  return *index < 0 ? -*index : 0;
+}
+
+bool MakeState(Pod* pod) {
+  pod->state_fd = static_cast<int>(::syscall(SYS_memfd_create, "pod", 1u /* MFD_CLOEXEC */));
+  if (pod->state_fd < 0 || ::ftruncate(pod->state_fd, sizeof(PodState)) < 0) return false;
+  pod->state = MapPodState(pod->state_fd);
+  return pod->state != nullptr;
+}
+
 }  // namespace
 
 void SpawnMonitor(uint64_t client, const wire::MessageHeader& header, const char* name) {
-  int index = FindPod(name);
-  int error = 0;
-  if (index >= 0) {
-    error = EEXIST;
-  } else if (g_spawner.packet.fd_count != 2 || name[0] == 0) {
-    error = EINVAL;
-  } else if ((index = MakePod(name)) < 0) {
-    error = -index;
-  } else {
+  int index = -1;
+  int error = PlaceNew(name, &index);
+  if (error == 0) {
     Pod* pod = g_spawner.pods[index];
     pod->listener = g_spawner.packet.Take(0);
     pod->exits = g_spawner.packet.Take(1);
     ::fcntl(pod->listener, F_SETFL, O_NONBLOCK);
-    pod->state_fd = static_cast<int>(::syscall(SYS_memfd_create, "pod", 1u /* MFD_CLOEXEC */));
-    if (pod->state_fd < 0 || ::ftruncate(pod->state_fd, sizeof(PodState)) < 0 ||
-        (pod->state = MapPodState(pod->state_fd)) == nullptr) {
-      error = ENOMEM;
-    } else {
-      error = -StartMonitor(static_cast<uint32_t>(index), /*adopt=*/false);
-    }
+    error = MakeState(pod) ? -StartMonitor(static_cast<uint32_t>(index), /*adopt=*/false) : ENOMEM;
     if (error != 0) FreePod(static_cast<uint32_t>(index));
   }
   wire::LaunchReply reply = {};
@@ -307,20 +312,13 @@ void DropPod(uint64_t client, const wire::MessageHeader& header, const char* nam
 }
 
 void AdoptMonitor(uint64_t client, const wire::MessageHeader& header, const char* name) {
-  int error = 0;
   int index = FindPod(name);
   // One that was handed over by half: a killed daemon had not told the monitor yet.
   if (index >= 0 && g_spawner.pods[index]->state == nullptr && g_spawner.pods[index]->socket < 0) {
     FreePod(static_cast<uint32_t>(index));
-    index = -1;
   }
-  if (index >= 0) {
-    error = EEXIST;
-  } else if (g_spawner.packet.fd_count != 2 || name[0] == 0) {
-    error = EINVAL;
-  } else if ((index = MakePod(name)) < 0) {
-    error = -index;
-  } else {
+  const int error = PlaceNew(name, &index);
+  if (error == 0) {
     Pod* pod = g_spawner.pods[index];
     pod->socket = g_spawner.packet.Take(0);
     pod->monitor_pidfd = g_spawner.packet.Take(1);
