@@ -20,11 +20,12 @@ PULLED = "registry.k8s.io/e2e-test-images/nginx:1.14-2"
 ORDER = ("RunPodSandbox", "CreateContainer", "StartContainer", "ExecSync", "ListContainers",
          "StopContainer", "RemoveContainer", "StopPodSandbox", "RemovePodSandbox", "PullImage",
          "RemoveImage")
-STREAMS = ("exec: first byte (ms)", "exec: whole (ms)", "exec: output (MiB/s)",
-           "exec: input (MiB/s)", "port-forward (MiB/s)")
-LISTS = ("ListPodSandbox", "ListPodSandbox, undecoded", "ListContainers",
-         "ListContainers, undecoded", "ListContainerStats", "ListPodSandboxStats",
-         "Status, after a second", "kill to event")
+STREAMS = ("exec: first byte (ms)", "exec: the client's part (ms)", "exec: the rest (ms)",
+           "exec: whole (ms)", "exec: output (MiB/s)", "exec: input (MiB/s)",
+           "port-forward (MiB/s)")
+LISTS = ("ListPodSandbox", "ListPodSandbox, undecoded", "ListPodSandbox, from memory",
+         "ListContainers", "ListContainers, undecoded", "ListContainers, from memory",
+         "ListContainerStats", "ListPodSandboxStats", "Status, after a second", "kill to event")
 WORKLOAD = "sleep"
 
 

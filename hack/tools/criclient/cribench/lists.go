@@ -17,6 +17,7 @@ type lists struct {
 	ctx    context.Context
 	pods   map[*target][]*pod
 	events map[*target]chan event
+	floor  *floor
 	image  string
 }
 
@@ -27,7 +28,11 @@ type event struct {
 }
 
 func newLists(ctx context.Context, all targets, image, logs string, count int) (*lists, error) {
-	l := &lists{ctx, map[*target][]*pod{}, map[*target]chan event{}, image}
+	bare, err := newFloor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := &lists{ctx, map[*target][]*pod{}, map[*target]chan event{}, bare, image}
 	for _, t := range all {
 		for number := 0; number < count; number++ {
 			p, err := t.start(ctx, 300000+number, image, logs)
@@ -66,6 +71,7 @@ func (l *lists) follow(t *target) error {
 }
 
 func (l *lists) end(ctx context.Context) {
+	l.floor.end()
 	for t, pods := range l.pods {
 		for _, p := range pods {
 			_ = t.end(ctx, p)
@@ -124,15 +130,26 @@ func (undecoded) Unmarshal(data []byte, to any) error {
 	return nil
 }
 
-// answered times a list without the client's decoding, which is the same for every runtime.
+// answered times a list without the client's decoding, which is the same for every runtime, and the
+// same bytes from the floor's memory.
 func (l *lists) answered(t *target, method string) error {
-	start := time.Now()
-	size := 0
-	if err := t.client.Invoke(l.ctx, "/runtime.v1.RuntimeService/"+method, nil, &size,
-		grpc.ForceCodec(undecoded{})); err != nil {
-		return fmt.Errorf("%s: %s: %w", t.name, method, err)
+	path := "/runtime.v1.RuntimeService/" + method
+	if err := l.floor.keep(l.ctx, t, path); err != nil {
+		return err
 	}
-	t.note(method+", undecoded", milliseconds(time.Since(start)))
+	for _, from := range []*target{l.floor.target, t} {
+		start := time.Now()
+		size := 0
+		if err := from.client.Invoke(l.ctx, path, nil, &size,
+			grpc.ForceCodec(undecoded{})); err != nil {
+			return fmt.Errorf("%s: %s: %w", from.name, method, err)
+		}
+		row := method + ", undecoded"
+		if from != t {
+			row = method + ", from memory"
+		}
+		t.note(row, milliseconds(time.Since(start)))
+	}
 	return nil
 }
 

@@ -8,7 +8,8 @@
 // It prints one JSON object: {"NAME": {"RunPodSandbox": [milliseconds, ...], ...}, ...}. Instead of
 // that, -hold N makes N pods with one container each on the first runtime, prints "ready", waits for
 // the end of its input and removes them; -streams MIB times streams, their throughput with so much
-// data; -lists N times lists, stats and events with N pods on each runtime.
+// data; -lists N times lists, stats and events with N pods on each runtime. Beside both stands what
+// the client's side takes by itself, measured with a server that has nothing to do.
 package main
 
 import (
@@ -220,8 +221,12 @@ func run() error {
 	streamMiB := flag.Int("streams", 0, "time exec and port-forward streams, so many MiB each")
 	listPods := flag.Int("lists", 0, "time lists, stats and events with so many pods")
 	pull := flag.String("pull", "", "image that is pulled and removed; another one than -image")
+	bare := flag.String("floor", "", "serve as a runtime without anything to do on this socket")
 	logs := flag.String("logs", "/tmp", "directory for logs")
 	flag.Parse()
+	if *bare != "" {
+		return serveFloor(*bare)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
 	if len(all) == 0 {
