@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // ExplainPull: asks what a pull asks, tells what a pull decides, changes nothing.
-#include <fcntl.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "base/file.h"
 #include "images/platform.h"
 #include "images/registry/fake_registry.h"
 #include "images/registry/test_trace.h"
-#include "images/service.h"
+#include "images/service_fixture.h"
 #include "images/test_image.h"
 #include "images/unpack/tar_builder.h"
-#include "test/support/paths.h"
 #include "test/support/status_matchers.h"
 
 namespace berth::images {
@@ -45,33 +41,17 @@ std::string EntryOf(const TestImage& image, const std::string& platform) {
                       R"(,"platform":)", platform, "}");
 }
 
-class ExplainTest : public testing::Test {
+class ExplainTest : public ServiceFixture {
  protected:
   ExplainTest()
       : remote_(
             [this](const FakeRequest& request, FakeConnection& peer) { Serve(request, peer); }) {}
-  void SetUp() override {
-    char pattern[] = "/tmp/berth-explain-test.XXXXXX";
-    ASSERT_NE(mkdtemp(pattern), nullptr);
-    dir_ = pattern;
-    fs::create_directory(dir_ + "/root");
-    ASSERT_OK_AND_ASSIGN(database_, Database::Open(dir_ + "/db"));
-    Options options;
-    options.root = dir_ + "/root";
-    options.unpacker_path = TestBinaryDir() + "/bin/berth-unpack";
-    options.certs_dir = dir_ + "/certs.d";
-    // Configured, so that no HTTPS is tried before.
-    fs::create_directories(options.certs_dir + "/" + remote_.host());
-    std::ofstream(options.certs_dir + "/" + remote_.host() + "/hosts.toml")
-        << "server = \"" << remote_.url() << "\"\n";
-    ASSERT_OK_AND_ASSIGN(service_, Service::Open(options, database_.get()));
+  // Configured, so that no HTTPS is tried before.
+  void Configure(Options* options) override {
+    const std::string dir = options->certs_dir + "/" + remote_.host();
+    fs::create_directories(dir);
+    std::ofstream(dir + "/hosts.toml") << "server = \"" << remote_.url() << "\"\n";
   }
-  void TearDown() override {
-    service_.reset();
-    database_.reset();
-    EXPECT_OK(RemoveTree(AT_FDCWD, dir_));
-  }
-
   void Serve(const FakeRequest& request, FakeConnection& peer) {
     const auto found = documents_.find(request.target);
     if (found == documents_.end()) return peer.Reply(404, "{}");
@@ -149,9 +129,6 @@ class ExplainTest : public testing::Test {
   std::map<std::string, std::string> documents_;  // by target
   FakeRegistry remote_;
   TestTrace trace_;
-  std::string dir_;
-  std::unique_ptr<Database> database_;
-  std::unique_ptr<Service> service_;
 };
 
 TEST_F(ExplainTest, AnImageOfAnIndexWithoutAnyBlob) {

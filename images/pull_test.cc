@@ -17,13 +17,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "base/file.h"
 #include "images/platform.h"
 #include "images/registry/fake_registry.h"
-#include "images/service.h"
+#include "images/service_fixture.h"
 #include "images/test_image.h"
 #include "images/unpack/tar_builder.h"
-#include "test/support/paths.h"
 #include "test/support/status_matchers.h"
 
 namespace berth::images {
@@ -84,25 +82,8 @@ class FakeClient : public registry::Client {
   FakeRemote* const remote_;
 };
 
-class PullTest : public testing::Test {
+class PullTest : public ServiceFixture {
  protected:
-  void SetUp() override {
-    char pattern[] = "/tmp/berth-pull-test.XXXXXX";
-    ASSERT_NE(mkdtemp(pattern), nullptr);
-    dir_ = pattern;
-    fs::create_directory(dir_ + "/root");
-    ASSERT_OK_AND_ASSIGN(database_, Database::Open(dir_ + "/db"));
-    Options options;
-    options.root = dir_ + "/root";
-    options.unpacker_path = TestBinaryDir() + "/bin/berth-unpack";
-    options.certs_dir = dir_ + "/certs.d";
-    ASSERT_OK_AND_ASSIGN(service_, Service::Open(options, database_.get()));
-  }
-  void TearDown() override {
-    service_.reset();
-    database_.reset();
-    EXPECT_OK(RemoveTree(AT_FDCWD, dir_));
-  }
   void Use(FakeRemote* remote) {
     service_->SetClientForTest(
         [remote](const Reference&, const std::optional<AuthConfig>&, const PullTrace&) {
@@ -114,10 +95,6 @@ class PullTest : public testing::Test {
     request.reference = reference;
     return service_->Pull(context, request);
   }
-
-  std::string dir_;
-  std::unique_ptr<Database> database_;
-  std::unique_ptr<Service> service_;
 };
 
 TEST_F(PullTest, JoinsTheSameReferenceAndOutlivesACancelledJoiner) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The folder as its users see it: archives in, root file systems out, crashes in between.
-#include "images/service.h"
+#include "images/service_fixture.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -19,7 +19,6 @@
 #include "base/file.h"
 #include "images/test_image.h"
 #include "images/unpack/tar_builder.h"
-#include "test/support/paths.h"
 #include "test/support/status_matchers.h"
 
 namespace berth::images {
@@ -32,33 +31,12 @@ using testing::SizeIs;
 using unpack::TarBuilder;
 namespace fs = std::filesystem;
 
-class ServiceTest : public testing::Test {
+class ServiceTest : public ServiceFixture {
  protected:
-  void SetUp() override {
-    char pattern[] = "/tmp/berth-images-test.XXXXXX";
-    ASSERT_NE(mkdtemp(pattern), nullptr);
-    dir_ = pattern;
-    fs::create_directory(dir_ + "/root");
-    Start();
-  }
-  void TearDown() override {
-    Stop();
-    EXPECT_OK(RemoveTree(AT_FDCWD, dir_));
-  }
-
-  void Start() {
-    ASSERT_OK_AND_ASSIGN(database_, Database::Open(dir_ + "/db"));
-    Options options;
-    options.root = dir_ + "/root";
-    options.unpacker_path = TestBinaryDir() + "/bin/berth-unpack";
-    options.max_layer_bytes = 64 << 20;
-    options.max_layer_inodes = 10'000;
-    options.pinned = {"registry.test/pinned:1"};
-    ASSERT_OK_AND_ASSIGN(service_, Service::Open(options, database_.get()));
-  }
-  void Stop() {
-    service_.reset();
-    database_.reset();
+  void Configure(Options* options) override {
+    options->max_layer_bytes = 64 << 20;
+    options->max_layer_inodes = 10'000;
+    options->pinned = {"registry.test/pinned:1"};
   }
 
   // The layers' directories, by count.
@@ -80,10 +58,6 @@ class ServiceTest : public testing::Test {
     ASSIGN_OR_RETURN(auto ids, service_->Import(Context(), path, name));
     return ids.size() == 1 ? StatusOr<std::string>(ids[0]) : absl::InternalError("not one image");
   }
-
-  std::string dir_;
-  std::unique_ptr<Database> database_;
-  std::unique_ptr<Service> service_;
 };
 
 TEST_F(ServiceTest, ImportsAndPreparesARoot) {

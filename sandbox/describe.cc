@@ -15,21 +15,13 @@ PodStatus Describe(const PodRecord& record) {
 }
 
 ContainerStatus Summarize(const ContainerRecord& record) {
-  ContainerStatus out;
-  out.id = record.id;
-  out.pod_id = record.pod_id;
-  out.config.metadata = record.config.metadata;
+  ContainerStatus out = Identify(record);
   out.config.image = record.config.image;
-  out.config.labels = record.config.labels;
-  out.config.annotations = record.config.annotations;
   out.state = record.state;
-  out.created_at_ns = record.created_at_ns;
-  out.started_at_ns = record.started_at_ns;
   out.finished_at_ns = record.finished_at_ns;
   out.exit_code = record.exit_code;
   out.reason = record.reason;
   out.message = record.message;
-  out.image_name = record.image_name;
   out.image_ref = record.image_ref;
   out.image_id = record.image_id;
   return out;

@@ -69,7 +69,7 @@ StatusOr<std::unique_ptr<ExecStream>> StartExecStream(const Context& context,
     if (selection.in) RETURN_IF_ERROR(ForProcess(true, &request.stdin_fd, &ends.in));
     if (selection.out) RETURN_IF_ERROR(ForProcess(false, &request.stdout_fd, &ends.out));
     if (selection.err) RETURN_IF_ERROR(ForProcess(false, &request.stderr_fd, &ends.err));
-    if (early) early(std::move(ends));
+    if (early) early(std::exchange(ends, {}));
   }
   ASSIGN_OR_RETURN(std::unique_ptr<runtime::Exec> exec,
                    runtime->StartExec(context, std::move(request)));

@@ -4,6 +4,7 @@
 // right magic is a failed unpacker.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 

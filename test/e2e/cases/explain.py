@@ -5,7 +5,7 @@ import json
 import os
 
 from cases.pulls import pulled, stored_files
-from harness.fake_registry import is_manifest, status_fault, token_fault
+from harness.fake_registry import is_manifest, silence_fault, status_fault, token_fault
 from harness.registry import PASSWORD, USER, Registry, write_hosts
 from oci import Tree, architecture
 
@@ -175,20 +175,7 @@ def test_what_would_fail(t):
 def test_the_time_is_bounded(t):
     with t.registry() as registry:
         reference = registry.small("x")
-
-        def fault(handler):
-            if is_manifest(handler):
-                # Longer than the caller waits; it ends when the caller goes or the test is over.
-                handler.connection.settimeout(20)
-                try:
-                    handler.connection.recv(1)
-                except OSError:
-                    pass
-                handler.cut()
-                return True
-            return False
-
-        registry.fault = fault
+        registry.fault = silence_fault(is_manifest, 20)
         steps, told, _ = explain(t, reference, "--timeout", "0.5", code=1)
         assert told["code"] == 4, told
         assert of_kind(steps, "endpoint") and of_kind(steps, "failed"), steps

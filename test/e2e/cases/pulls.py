@@ -6,7 +6,8 @@ import os
 import time
 
 from harness import wait
-from harness.fake_registry import is_blob, is_manifest, status_fault, token_fault
+from harness.fake_registry import (is_blob, is_manifest, silence_fault, status_fault,
+                                   token_fault)
 from oci import MANIFEST, Tree, encode, sha256
 
 
@@ -261,20 +262,7 @@ def test_credentials_do_not_follow_a_redirect(t):
 def test_deadline_is_kept(t):
     with t.registry() as registry:
         reference = registry.small("x")
-
-        def fault(handler):
-            if is_blob(handler):
-                # Longer than the caller waits; it ends when the caller goes or the test is over.
-                handler.connection.settimeout(5)
-                try:
-                    handler.connection.recv(1)
-                except OSError:
-                    pass
-                handler.cut()
-                return True
-            return False
-
-        registry.fault = fault
+        registry.fault = silence_fault(is_blob, 5)
         start = time.monotonic()
         refused(t, reference, "DeadlineExceeded", seconds=0.5)
         assert time.monotonic() - start < 3

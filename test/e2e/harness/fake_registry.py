@@ -154,6 +154,22 @@ def status_fault(code, word="DENIED", message="the registry's own words", when=i
     return fault
 
 
+def silence_fault(when, seconds):
+    """A fault that leaves requests of one kind without an answer for longer than the caller waits;
+    it ends when the caller goes or the time is over."""
+    def fault(handler):
+        if not when(handler):
+            return False
+        handler.connection.settimeout(seconds)
+        try:
+            handler.connection.recv(1)
+        except OSError:
+            pass
+        handler.cut()
+        return True
+    return fault
+
+
 def token_fault(registry, token="let-me-in", user=None, refresh=None):
     """Asks for a bearer token, and hands it out at /token (to the user:password, if given, and for
     the posted refresh token, if given)."""
