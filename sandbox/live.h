@@ -28,7 +28,8 @@ struct LivePod {
 };
 
 struct LiveContainer {
-  // Serialises start, update and removal. Not held while a stop waits.
+  // Serialises start, update and removal. Not held while a stop waits for its grace period; a
+  // removal kills, and waits for the end, with it held.
   absl::Mutex operation;
 
   absl::Mutex state;

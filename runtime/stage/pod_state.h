@@ -89,7 +89,7 @@ PodState* MapPodState(int fd);
 // stays the same over adoptions.
 enum FixedFd : int {
   kNullFd = 0,
-  kListenFd = 3,
+  kListenFd = wire::kSpawnerListenFd,
   kExitsFd = 4,
   kStateFd = 5,
   kSpawnerFd = 6,

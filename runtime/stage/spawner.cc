@@ -212,7 +212,7 @@ void RunSpawner() {
   ::fcntl(kListenFd, F_SETFL, O_NONBLOCK);
   ::setsid();
   ::umask(0);
-  ::prctl(PR_SET_NAME, "berth-spawner", 0, 0, 0);
+  ::prctl(PR_SET_NAME, wire::kSpawnerName, 0, 0, 0);
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   ResetSignals();

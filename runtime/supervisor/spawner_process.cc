@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
 #include "base/sys.h"
+#include "runtime/wire/monitor.h"
 
 extern "C" const char berth_stage_begin[];
 extern "C" const char berth_stage_end[];
@@ -29,10 +30,10 @@ StatusOr<pid_t> StartSpawner(const UniqueFd& listener, const std::string& cgroup
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   for (int fd = 0; fd < 3; ++fd) posix_spawn_file_actions_adddup2(&actions, null_high.get(), fd);
-  posix_spawn_file_actions_adddup2(&actions, listener_high.get(), 3);
+  posix_spawn_file_actions_adddup2(&actions, listener_high.get(), wire::kSpawnerListenFd);
   std::string path = absl::StrCat("/proc/self/fd/", program.get());
-  char name[] = "berth-spawner";
-  char* argv[] = {name, nullptr};
+  std::string name = wire::kSpawnerName;
+  char* argv[] = {name.data(), nullptr};
   char* envp[] = {nullptr};
   pid_t pid = 0;
   int error = posix_spawn(&pid, path.c_str(), &actions, nullptr, argv, envp);

@@ -23,6 +23,10 @@ inline constexpr size_t kMaxPacket = 16384;
 inline constexpr size_t kMaxNameBytes = 64;   // pod IDs and keeper names, with their NUL
 inline constexpr size_t kMaxMapBytes = 1024;  // a uid_map or gid_map, with its NUL
 
+// How the daemon starts a spawner: its argv[0], and the number of its listening socket.
+inline constexpr char kSpawnerName[] = "berth-spawner";
+inline constexpr int kSpawnerListenFd = 3;
+
 enum MonitorOp : uint16_t {
   kHello = 1,  // -> HelloReply. To a monitor: also subscribes to kExited
   // --- daemon -> monitor
