@@ -23,6 +23,21 @@ bool IsHandlerName(const std::string& name) {
          std::ranges::all_of(name, [&](char c) { return plain(c) || c == '-'; });
 }
 
+// The kernel takes any name without control characters; what means something else in a request is
+// no name here.
+Status CheckApparmorName(const std::string& name) {
+  constexpr size_t kMaxProfileName = 4096;  // more is not taken by attr/apparmor/exec
+  auto control = [](char c) { return absl::ascii_iscntrl(static_cast<unsigned char>(c)); };
+  if (name.size() > kMaxProfileName || std::ranges::any_of(name, control)) {
+    return absl::InvalidArgumentError("too long, or with control characters");
+  }
+  if (name == "unconfined" || name == "runtime/default" || name.starts_with("localhost/")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "\"", name, "\" is no profile's name; \"\" is none, a profile is named without prefix"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 bool MatchesPattern(std::string_view pattern, std::string_view text) {
@@ -79,6 +94,7 @@ Status CheckHandler(const Handler& handler) {
                       "sysctls");
     }
   }
+  RETURN_IF_ERROR(annotate(CheckApparmorName(handler.apparmor_profile), "apparmor_profile"));
   if (!handler.runtime_path.empty()) {
     if (Status program = CheckProgram(handler.runtime_path); !program.ok()) {
       return annotate(absl::InvalidArgumentError(program.message()), "runtime_path");

@@ -53,6 +53,8 @@ class Handlers {
   // An empty name is the default's. Null if there is no such handler.
   const Handler* Find(std::string_view name) const;
   const Handler& standard() const { return handlers_.front(); }
+  // The default is the first.
+  const std::vector<Handler>& all() const { return handlers_; }
   // Every name but the default's, aliases included.
   std::vector<std::string> OtherNames() const;
 
@@ -61,8 +63,8 @@ class Handlers {
   std::vector<std::string> aliases_;
 };
 
-// InvalidArgument naming the key for an unknown capability, a sysctl without a name, or a seccomp
-// profile that cannot be read or parsed.
+// InvalidArgument naming the key for an unknown capability, a sysctl without a name, a seccomp
+// profile that cannot be read or parsed, or an AppArmor profile whose name can be none.
 Status CheckHandler(const Handler& handler);
 
 // Bits of the capabilities that a container starts from. InvalidArgument for an unknown name; names

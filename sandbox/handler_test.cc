@@ -43,6 +43,12 @@ TEST(HandlersTest, BadHandlersAreNamed) {
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          HasSubstr(absl::StrCat("handlers.a.runtime_path: \"", wrong, "\": "))));
   }
+  for (const char* wrong : {"localhost/web", "unconfined", "two\nlines"}) {
+    EXPECT_THAT(
+        Handlers::Create({{.name = "a", .apparmor_profile = wrong}}),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("handlers.a.apparmor_profile: ")));
+  }
+  EXPECT_OK(Handlers::Create({{.name = "a", .apparmor_profile = "my profile"}}));
   EXPECT_THAT(Handlers::Create({{.name = "a", .sysctls = {{"net/x", "1"}}}}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("handlers.a.sysctls: ")));
 }

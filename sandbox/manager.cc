@@ -13,9 +13,11 @@ StatusOr<std::unique_ptr<Manager>> Manager::Create(const Options& options, const
   ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(parts.database, events.get()));
   ASSIGN_OR_RETURN(std::unique_ptr<ContainerStreams> streams, ContainerStreams::Make(store.get()));
   ASSIGN_OR_RETURN(std::string boot_id, sys::BootId());
-  const std::string& profile = options.handlers.standard().apparmor_profile;
-  if (!profile.empty() && ApparmorLacks(profile)) {
-    log::Warning("AppArmor profile ", profile, " is not loaded: containers run without one");
+  for (const Handler& handler : options.handlers.all()) {
+    const std::string& profile = handler.apparmor_profile;
+    if (profile.empty() || !ApparmorLacks(profile)) continue;
+    log::Warning("handler ", handler.name, ": AppArmor profile \"", profile,
+                 "\" is not loaded: containers that do not ask for it run without one");
   }
   ASSIGN_OR_RETURN(Selinux selinux, Selinux::Load(options.selinux));
   return std::unique_ptr<Manager>(new ManagerImpl(options, parts, std::move(events),
