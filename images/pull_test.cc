@@ -11,7 +11,6 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -31,7 +30,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using unpack::TarBuilder;
-namespace fs = std::filesystem;
 
 // What the clients of one test share.
 struct FakeRemote {
