@@ -18,9 +18,7 @@ from harness.case import Case  # noqa: E402
 from harness.client import Crictl, Raw  # noqa: E402
 
 SOCKET = "/run/berth/berthd.sock"
-# What no cgroup driver changes is tried with one.
-MODULES = {"systemd": ("resources_v2", "stats_v2", "external_v2", "apparmor"),
-           "cgroupfs": ("resources_v2", "stats_v2", "external_v2")}
+MODULES = ("resources_v2", "stats_v2", "external_v2", "apparmor")
 SELINUX = {"systemd": ("selinux",), "cgroupfs": ("selinux_runc",)}
 # Of a machine that is emulated.
 PATIENCE = 60
@@ -89,7 +87,7 @@ def main(driver):
     node.close_streams = lambda: [stream.close() for stream in node.streams]
     counts = {"ok": 0, "FAILED": 0}
     selinux = os.path.exists("/sys/fs/selinux/enforce")
-    for module in (SELINUX if selinux else MODULES)[driver]:
+    for module in SELINUX[driver] if selinux else MODULES:
         for name, function in vars(importlib.import_module(module)).items():
             if not name.startswith("test_"):
                 continue
